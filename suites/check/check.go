@@ -1,0 +1,212 @@
+// Package check is how a suite states its checks: one value per check, with
+// what is promised, which guest it needs and the function that finds out.
+//
+// It never boots a guest; it is handed one. The function's return value says
+// whose fault a failure is: Failf is the image's, Skipf says why the question
+// does not apply, a guest.TransportError or an Infraf is the infrastructure's,
+// and any other error or a panic is the test's own.
+package check
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"time"
+
+	"assay/harness/guest"
+	"assay/reports"
+)
+
+// State is the condition of a guest that a check starts from.
+type State string
+
+// The states. Each is made once and forked.
+const (
+	// Booted is a fork of the guest after its first boot. The default.
+	Booted State = "booted"
+	// Fresh is a first boot of its own, not a fork: for identity.
+	Fresh State = "fresh"
+	// Upgraded is a fork of a guest that was upgraded to the update tree and
+	// rebooted into it.
+	Upgraded State = "upgraded"
+)
+
+// Suite is one release criterion.
+type Suite struct {
+	// Name is the folder under suites/ and the first half of every check id.
+	Name string
+	// Criterion is the row in the release criteria: "S0".
+	Criterion string
+	// Title is what the criterion promises, in a few words.
+	Title string
+}
+
+// Check is one line of the report.
+type Check struct {
+	// Name is the second half of the id: "failed-units" in "base/failed-units".
+	Name string
+	// Title is the promise, as a statement: "no unit has failed".
+	Title string
+	// Advisory checks are reported and never reject.
+	Advisory bool
+	// State is what it starts from; empty is Booted.
+	State State
+	// Isolated gives it a guest of its own, because it leaves the guest changed
+	// (a reboot, a killed daemon).
+	Isolated bool
+	// Labels are free words for --label.
+	Labels []string
+	// Limit is how long it may take on a KVM host; 0 is one minute. It is
+	// scaled like a command's.
+	Limit time.Duration
+	// Run finds out. nil is a pass.
+	Run func(ctx context.Context, t *T) error
+}
+
+// T is what a running check holds.
+type T struct {
+	guest.Guest
+	// Env is what the harness knows and the guest cannot tell.
+	Env Env
+	// Log writes a line into the check's evidence.
+	Log func(format string, args ...any)
+}
+
+// Env is what the harness promised the guest and what it serves to it. The
+// zero value of a part means that it is not there: a check that needs it skips.
+type Env struct {
+	// User is the ordinary user that the seed makes; it may use sudo.
+	User string `json:"user"`
+	// Hostname is what the seed asks for.
+	Hostname string `json:"hostname"`
+	// InstanceID is the seed's instance id.
+	InstanceID string `json:"instance_id"`
+	// ProofPath is a file that the seed's user script writes, ProofText its content.
+	ProofPath string `json:"proof_path"`
+	ProofText string `json:"proof_text"`
+	// AuthorizedKey is the user's public key line that the seed installs.
+	AuthorizedKey string `json:"authorized_key"`
+	// HostKey is the SSH host public key line that the seed installs.
+	HostKey string `json:"host_key"`
+	// Registry serves container images on the guest's network.
+	Registry Registry `json:"registry"`
+	// DiskSize is the size in bytes of the disk the guest got: larger than the
+	// image's own, so that growing it can be seen.
+	DiskSize int64 `json:"disk_size"`
+	// ImageVirtualSize is the image's own disk size in bytes.
+	ImageVirtualSize int64 `json:"image_virtual_size"`
+	// First is the identity of the first boot, for checks in State Fresh.
+	First *Identity `json:"first,omitempty"`
+	// Accelerator is "kvm" or "tcg".
+	Accelerator string `json:"accelerator"`
+	// Memory of the guest in MiB, and its CPUs.
+	MemoryMiB int `json:"memory_mib"`
+	CPUs      int `json:"cpus"`
+	// NewTree is the update a guest in State Upgraded was upgraded to.
+	NewTree *Tree `json:"new_tree,omitempty"`
+}
+
+// Registry is a container registry that the harness serves to the guest.
+type Registry struct {
+	// Addr is host:port as the guest reaches it, plain HTTP.
+	Addr string `json:"addr"`
+	// Images are full references without the registry, "assay/busybox:1", by
+	// what they are for: "busybox", "httpd".
+	Images map[string]string `json:"images"`
+}
+
+// Tree is an ostree commit.
+type Tree struct {
+	Ref     string `json:"ref"`
+	Commit  string `json:"commit"`
+	Version string `json:"version"`
+}
+
+// Identity is what must differ between two boots of one image.
+type Identity struct {
+	MachineID string `json:"machine_id"`
+	BootID    string `json:"boot_id"`
+	// HostKeys are the fingerprints of every SSH host key but the seed's own.
+	HostKeys []string `json:"host_keys"`
+	// PTUUID is the disk's partition table id.
+	PTUUID string `json:"ptuuid"`
+	// RandomSeed is the SHA-256 of /var/lib/systemd/random-seed.
+	RandomSeed string `json:"random_seed"`
+}
+
+// failure, skip and infra carry a check's own judgement.
+type (
+	failure struct{ msg, details string }
+	skip    struct{ reason string }
+	infra   struct{ err error }
+)
+
+func (f *failure) Error() string { return f.msg }
+func (s *skip) Error() string    { return "skipped: " + s.reason }
+func (i *infra) Error() string   { return i.err.Error() }
+func (i *infra) Unwrap() error   { return i.err }
+
+// Failf is the image's own failure, in one sentence that an OS developer can
+// act on: what is wrong, with which object.
+func Failf(format string, args ...any) error {
+	return &failure{msg: fmt.Sprintf(format, args...)}
+}
+
+// FailWith is Failf with longer evidence (a listing, a log excerpt).
+func FailWith(details, format string, args ...any) error {
+	return &failure{msg: fmt.Sprintf(format, args...), details: details}
+}
+
+// Skipf says why the question does not apply to this image.
+func Skipf(format string, args ...any) error {
+	return &skip{reason: fmt.Sprintf(format, args...)}
+}
+
+// Infraf is a fault of what surrounds the guest (the harness's registry, the host).
+func Infraf(format string, args ...any) error {
+	return &infra{err: fmt.Errorf(format, args...)}
+}
+
+// Registered is a check with the suite it belongs to.
+type Registered struct {
+	Suite Suite
+	Check
+}
+
+// ID is "suite/name".
+func (r Registered) ID() reports.CaseID {
+	return reports.CaseID(r.Suite.Name + "/" + r.Name)
+}
+
+var registry []Registered
+
+// Register adds checks to a suite. Suites call it from package variables; a
+// name that is used twice panics.
+func Register(s Suite, checks ...Check) struct{} {
+	for _, c := range checks {
+		if c.State == "" {
+			c.State = Booted
+		}
+		if c.Limit == 0 {
+			c.Limit = time.Minute
+		}
+		r := Registered{Suite: s, Check: c}
+		for _, old := range registry {
+			if old.ID() == r.ID() {
+				panic(fmt.Sprintf("check %s is registered twice", r.ID()))
+			}
+		}
+		if c.Name == "" || c.Title == "" || c.Run == nil {
+			panic(fmt.Sprintf("check %s lacks a name, a title or a function", r.ID()))
+		}
+		registry = append(registry, r)
+	}
+	return struct{}{}
+}
+
+// All returns every registered check, by suite and then in the order given.
+func All() []Registered {
+	out := append([]Registered(nil), registry...)
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Suite.Name < out[j].Suite.Name })
+	return out
+}

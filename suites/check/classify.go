@@ -1,0 +1,57 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"assay/harness/guest"
+	"assay/reports"
+)
+
+// Judgement is what a check's return value means.
+type Judgement struct {
+	Outcome reports.Outcome
+	Fault   reports.Fault
+	Message string
+	Details string
+}
+
+// Classify turns a check's error into an outcome and a fault.
+//
+// A time-out inside the guest is the infrastructure's: a starved host looks
+// the same. A check that holds the image to a time says so with Failf.
+func Classify(err error) Judgement {
+	var f *failure
+	var s *skip
+	var i *infra
+	var te *guest.TransportError
+	var to *guest.TimeoutError
+	var ce *guest.CommandError
+	switch {
+	case err == nil:
+		return Judgement{Outcome: reports.Passed}
+	case errors.As(err, &f):
+		return Judgement{Outcome: reports.Failed, Fault: reports.FaultImage, Message: f.msg, Details: f.details}
+	case errors.As(err, &s):
+		return Judgement{Outcome: reports.Skipped, Message: s.reason}
+	case errors.As(err, &i), errors.As(err, &te), errors.As(err, &to),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Judgement{Outcome: reports.Errored, Fault: reports.FaultInfra, Message: err.Error()}
+	case errors.As(err, &ce):
+		// The check wanted output it should have been ready to lack.
+		return Judgement{Outcome: reports.Errored, Fault: reports.FaultTest,
+			Message: err.Error(), Details: ce.Result.Stdout + ce.Result.Stderr}
+	}
+	return Judgement{Outcome: reports.Errored, Fault: reports.FaultTest, Message: err.Error()}
+}
+
+// Do runs the check's function and turns a panic into the test's own fault.
+func (r Registered) Do(ctx context.Context, t *T) (j Judgement) {
+	defer func() {
+		if p := recover(); p != nil {
+			j = Judgement{Outcome: reports.Errored, Fault: reports.FaultTest, Message: fmt.Sprintf("the check panicked: %v", p)}
+		}
+	}()
+	return Classify(r.Run(ctx, t))
+}
