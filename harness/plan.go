@@ -1,0 +1,163 @@
+package harness
+
+import (
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+
+	"assay/reports"
+	"assay/suites/check"
+)
+
+// Selection chooses checks. An empty field chooses all. Patterns are globs as
+// path.Match reads them.
+type Selection struct {
+	// Suites are suite names: "base", "cloud-*".
+	Suites []string
+	// Checks are check ids: "base/failed-units", "containers/*".
+	Checks []string
+	// Labels keep checks that carry one of these; "!slow" drops those that do.
+	Labels []string
+}
+
+// job is what one guest is made for: checks that share it.
+type job struct {
+	// Key names the job for the eye and for remembered durations: "base",
+	// "base/reboot" for an isolated check, "base@fresh".
+	Key    string
+	State  check.State
+	Checks []check.Registered
+	// Repeat counts from 1 when the plan is repeated.
+	Repeat int
+}
+
+// Select returns the registered checks that s chooses. A pattern that chooses
+// nothing is an error: a typo must not turn into an empty, passing run.
+func Select(all []check.Registered, s Selection) ([]check.Registered, error) {
+	used := map[string]bool{}
+	var out []check.Registered
+	for _, r := range all {
+		bySuite, err := matches(s.Suites, r.Suite.Name, used)
+		if err != nil {
+			return nil, err
+		}
+		byCheck, err := matches(s.Checks, string(r.ID()), used)
+		if err != nil {
+			return nil, err
+		}
+		if bySuite && byCheck && labelled(s.Labels, r.Labels) {
+			out = append(out, r)
+		}
+	}
+	for _, p := range append(append([]string(nil), s.Suites...), s.Checks...) {
+		if !used[p] {
+			return nil, fmt.Errorf("cannot choose checks by %q: no suite or check has that name%s", p, nearest(all, p))
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("cannot plan a run: no check is left by suites %q, checks %q and labels %q", s.Suites, s.Checks, s.Labels)
+	}
+	return out, nil
+}
+
+func matches(patterns []string, name string, used map[string]bool) (bool, error) {
+	if len(patterns) == 0 {
+		return true, nil
+	}
+	hit := false
+	for _, p := range patterns {
+		ok, err := path.Match(p, name)
+		if err != nil {
+			return false, fmt.Errorf("cannot read pattern %q: %w", p, err)
+		}
+		if ok {
+			hit, used[p] = true, true
+		}
+	}
+	return hit, nil
+}
+
+func labelled(want, have []string) bool {
+	if len(want) == 0 {
+		return true
+	}
+	has := map[string]bool{}
+	for _, l := range have {
+		has[l] = true
+	}
+	positive, hit := false, false
+	for _, w := range want {
+		if l, not := strings.CutPrefix(w, "!"); not {
+			if has[l] {
+				return false
+			}
+			continue
+		}
+		positive = true
+		hit = hit || has[w]
+	}
+	return hit || !positive
+}
+
+// nearest suggests a check whose name contains what was typed.
+func nearest(all []check.Registered, typed string) string {
+	typed = strings.Trim(typed, "*?/")
+	for _, r := range all {
+		if typed != "" && (strings.Contains(string(r.ID()), typed) || strings.Contains(typed, r.Name)) {
+			return fmt.Sprintf("; did you mean %s? `assay suites` lists them", r.ID())
+		}
+	}
+	return "; `assay suites` lists them"
+}
+
+// plan groups checks into jobs: checks of one suite and state share a guest,
+// isolated ones get their own.
+func plan(checks []check.Registered, repeat int) []job {
+	var jobs []job
+	at := map[string]int{}
+	for n := 1; n <= max(repeat, 1); n++ {
+		for _, r := range checks {
+			key := r.Suite.Name
+			if r.Isolated {
+				key = string(r.ID())
+			}
+			if r.State != check.Booted {
+				key += "@" + string(r.State)
+			}
+			slot := fmt.Sprintf("%s#%d", key, n)
+			i, ok := at[slot]
+			if !ok {
+				i = len(jobs)
+				at[slot] = i
+				jobs = append(jobs, job{Key: key, State: r.State, Repeat: n})
+			}
+			jobs[i].Checks = append(jobs[i].Checks, r)
+		}
+	}
+	return jobs
+}
+
+// longestFirst orders jobs by how long they are thought to take, so that the
+// last one running is a short one. What is not remembered counts its checks.
+func longestFirst(jobs []job, remembered map[string]float64) {
+	seconds := func(j job) float64 {
+		if s, ok := remembered[j.Key]; ok {
+			return s
+		}
+		s := 10 * float64(len(j.Checks))
+		if j.State == check.Fresh {
+			s += 200
+		}
+		if len(j.Checks) == 1 && j.Checks[0].Isolated {
+			s += 100 // isolated checks mostly reboot
+		}
+		return s
+	}
+	sort.SliceStable(jobs, func(a, b int) bool { return seconds(jobs[a]) > seconds(jobs[b]) })
+}
+
+// replay is the command that runs one check again on the image.
+func replay(image string, id reports.CaseID) string {
+	return "assay run " + quote(image) + " --check " + quote(string(id))
+}
