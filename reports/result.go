@@ -71,6 +71,9 @@ type Run struct {
 	Notes []string `json:"notes,omitempty"`
 	// Usage is what the harness itself spent.
 	Usage *Usage `json:"usage,omitempty"`
+	// Dir is the results folder this run was written to or read from, empty
+	// for one that is in memory only. It is no part of results.json.
+	Dir string `json:"-"`
 }
 
 // Tool is the program that wrote the results.
@@ -104,6 +107,9 @@ type Image struct {
 	Size        int64                `json:"size"`
 	VirtualSize int64                `json:"virtual_size"`
 	Firmware    artifact.Firmware    `json:"firmware,omitempty"`
+	// Stream is the line of builds the image belongs to ("stable", "testing"),
+	// as whoever started the run told it; empty when nobody did.
+	Stream string `json:"stream,omitempty"`
 	// The rest was read in the guest, and is empty when none came up.
 	OS            string `json:"os,omitempty"`         // os-release PRETTY_NAME
 	OSID          string `json:"os_id,omitempty"`      // os-release ID
@@ -155,9 +161,11 @@ type Case struct {
 	Known    *Known        `json:"known,omitempty"`
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"duration_ns"`
-	// Message is one sentence: what is wrong, or why it was skipped.
+	// Message is one sentence: what is wrong, or why it was skipped. At most
+	// MessageLimit bytes are written.
 	Message string `json:"message,omitempty"`
-	// Details is more text when there is more to say.
+	// Details is more text when there is more to say; at most DetailsLimit
+	// bytes are written.
 	Details  string     `json:"details,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// Replay is the one-line command that runs just this check again.
@@ -175,6 +183,11 @@ type Known struct {
 	// Expires is the last day on which the entry counts, YYYY-MM-DD.
 	Expires string `json:"expires"`
 }
+
+// Covers reports whether k excuses a failure. An entry that names no tracker
+// excuses nothing: nobody would ever look at it again. Whether it has expired
+// is judged where the clock is, in reports/known.
+func (k *Known) Covers() bool { return k != nil && k.Tracker != "" }
 
 // Attempt is one earlier try of a case.
 type Attempt struct {
@@ -201,6 +214,12 @@ type Evidence struct {
 // ExcerptLimit bounds Evidence.Excerpt, in bytes: a page stays readable and a
 // hostile log stays small.
 const ExcerptLimit = 16 << 10
+
+// Bounds of Case.Message and Case.Details, in bytes, for the same reason.
+const (
+	MessageLimit = 4 << 10
+	DetailsLimit = 32 << 10
+)
 
 // Span is one bar of the timeline.
 type Span struct {
