@@ -1,0 +1,356 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// FileLimit bounds what one console writes to its file, in bytes. A boot
+	// with every debug option on stays under 10 MiB.
+	FileLimit = 64 << 20
+	// tailBytes bounds the text that Tail and Since can give back.
+	tailBytes = 1 << 20
+	// staleStamp is how far back, in seconds, a kernel line's time may lie
+	// behind the newest one before it is taken for a quotation. Lines of several
+	// CPUs and of the journal are out of order by far less.
+	staleStamp = 10
+	// stuckPool is how many seconds a work queue may be stuck, by the
+	// kernel's account, before the boot counts as hung. A starved host recovers earlier.
+	stuckPool = 240
+)
+
+// Watcher consumes one guest's console. Its methods may be called from several
+// goroutines.
+type Watcher struct {
+	mu    sync.Mutex
+	out   io.Writer
+	now   func() time.Time
+	limit int64
+
+	split    splitter
+	total    int64
+	written  int64
+	cut      bool
+	writeErr error
+	first    time.Time
+
+	tail     []tailLine
+	tailSize int
+	findings []Finding
+	perKind  map[Kind]int
+	open     []open
+	subs     map[int]chan Finding
+	nextSub  int
+	promptAt int64 // start of the line whose prompt has been reported, or -1
+	boot     bootState
+}
+
+// bootState is what is known of the boot that is under way.
+type bootState struct {
+	phase     phase
+	stamps    bool    // the kernel prints time stamps
+	rawKernel bool    // a kernel without time stamps has introduced itself
+	userspace bool    // something that only user space prints was seen
+	maxStamp  float64 // newest kernel time
+	oopsed    bool
+	shutdown  bool
+	emulator  bool // an emulator fault was seen: what follows is its consequence
+}
+
+type tailLine struct {
+	text   string
+	offset int64
+}
+
+// New returns a watcher that copies everything it is given to w, up to
+// FileLimit. The caller closes w. now is the clock, time.Now outside tests.
+func New(w io.Writer, now func() time.Time) *Watcher {
+	c := &Watcher{
+		out: w, now: now, limit: FileLimit,
+		perKind: map[Kind]int{}, subs: map[int]chan Finding{}, promptAt: -1,
+		boot: bootState{phase: inFirmware},
+	}
+	c.split.emit = c.line
+	return c
+}
+
+// Write takes the next bytes of the console. It always accepts all of p: a file
+// that cannot be written is told by Err, because a guest must be watched even when
+// the host's disk is full.
+func (c *Watcher) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if c.total == 0 {
+		c.first = c.now()
+	}
+	c.total += int64(len(p))
+	c.save(p)
+	c.split.write(p)
+	c.unfinished()
+	return len(p), nil
+}
+
+func (c *Watcher) save(p []byte) {
+	if c.out == nil || c.cut || c.writeErr != nil {
+		return
+	}
+	if room := c.limit - c.written; int64(len(p)) > room {
+		p, c.cut = p[:room], true
+	}
+	n, err := c.out.Write(p)
+	c.written += int64(n)
+	if err == nil && c.cut {
+		_, err = fmt.Fprintf(c.out, "\n[assay: the console was cut here, after %d bytes]\n", c.limit)
+	}
+	if err != nil {
+		c.writeErr = fmt.Errorf("cannot write console file: %w", err)
+	}
+}
+
+// unfinished looks for prompts in the line that has not ended.
+func (c *Watcher) unfinished() {
+	if c.split.started && c.promptAt != c.split.start {
+		c.prompts(c.split.line, "", c.split.start)
+	}
+}
+
+// prompts tries the prompt rules on a line, once per line. text is the line to
+// show; empty while the line has not ended.
+func (c *Watcher) prompts(line []byte, text string, start int64) {
+	e := entry{author: raw, text: string(line[:min(len(line), maxPrompt)]), stamp: -1}
+	for i := range rawRules {
+		r := &rawRules[i]
+		if !r.prompt || r.when&c.boot.phase == 0 || !r.matches(&e) {
+			continue
+		}
+		if r.kind == LoginPrompt && strings.HasPrefix(e.text, "Last ") {
+			continue
+		}
+		c.promptAt = start
+		c.report(r, &e, text, start, r.fatal&c.boot.phase != 0)
+		return
+	}
+}
+
+// line takes one finished line.
+func (c *Watcher) line(b []byte, start int64) {
+	text := shown(b)
+	c.follow(text)
+	if c.promptAt != start {
+		c.prompts(b, text, start)
+	}
+	first, second := dissect(strings.ToValidUTF8(string(b), "\uFFFD"))
+	c.entry(&first, text, start)
+	if second != nil {
+		c.entry(second, text, start)
+	}
+	c.remember(text, start)
+}
+
+// follow hands the line to the findings that wait for more.
+func (c *Watcher) follow(text string) {
+	c.open = slices.DeleteFunc(c.open, func(o open) bool { return o.left == 0 && !o.own })
+	for i := range c.open {
+		o := &c.open[i]
+		f := &c.findings[o.index]
+		if o.own {
+			o.own = false
+		} else {
+			o.left--
+		}
+		f.Lines = append(f.Lines, text)
+	}
+}
+
+func (c *Watcher) remember(text string, start int64) {
+	c.tail = append(c.tail, tailLine{text, start})
+	c.tailSize += len(text)
+	drop := 0
+	for c.tailSize > tailBytes || len(c.tail)-drop > tailBytes/64 {
+		c.tailSize -= len(c.tail[drop].text)
+		drop++
+	}
+	if drop > 0 {
+		c.tail = append(c.tail[:0], c.tail[drop:]...)
+	}
+}
+
+// entry judges one line of one author.
+func (c *Watcher) entry(e *entry, text string, start int64) {
+	fresh := true
+	isIntroduction := e.author == kernel && strings.HasPrefix(e.text, "Linux version ")
+	if e.stamp >= 0 && !isIntroduction {
+		fresh = c.kernelSpoke(e.stamp)
+	}
+	switch e.author {
+	case kernel:
+		c.apply(kernelRules, e, text, start, fresh)
+	case service:
+		c.apply(serviceRules, e, text, start, fresh)
+	case raw:
+		c.rawLine(e, text, start)
+	}
+}
+
+// kernelSpoke notes a time-stamped line: firmware is over, and raw text is no
+// longer believed to be the kernel's. It reports whether the line is new rather
+// than a quotation of an old one.
+func (c *Watcher) kernelSpoke(stamp float64) (fresh bool) {
+	b := &c.boot
+	switch {
+	case b.phase == inFirmware && !b.shutdown:
+		b.phase = inBoot
+	case b.phase == inFirmware && stamp < b.maxStamp-staleStamp:
+		// The next kernel's first words; its own introduction was hidden.
+		*b = bootState{phase: inBoot}
+	}
+	b.stamps = true
+	fresh = stamp >= b.maxStamp-staleStamp
+	b.maxStamp = max(b.maxStamp, stamp)
+	return fresh
+}
+
+func (c *Watcher) rawLine(e *entry, text string, start int64) {
+	b := &c.boot
+	switch {
+	case banner.MatchString(e.text):
+		c.machineStarted(e, text, start)
+	case strings.HasPrefix(e.text, "EFI stub: "):
+		if b.phase == inFirmware {
+			b.phase = inBoot
+		}
+	case strings.HasPrefix(e.text, "[  OK  ] ") || strings.HasPrefix(e.text, "Welcome to "):
+		b.userspace = true
+		if b.phase == inFirmware && !b.shutdown && e.text[0] == '[' {
+			b.phase = inBoot
+		}
+	}
+	c.apply(rawRules, e, text, start, true)
+	if strings.HasPrefix(e.text, "Linux version ") && !b.stamps {
+		b.rawKernel = true
+	}
+	if b.rawKernel || !b.stamps && !b.userspace {
+		asKernel := entry{author: kernel, text: e.text, stamp: -1}
+		c.apply(kernelRules, &asKernel, text, start, true)
+	}
+}
+
+// apply reports every kind that the line is a finding of: a panic may be one
+// for want of a root or of memory.
+func (c *Watcher) apply(rules []rule, e *entry, text string, start int64, fresh bool) {
+	var last Kind
+	for i := range rules {
+		r := &rules[i]
+		if r.prompt || r.when&c.boot.phase == 0 || r.kind == last || !r.matches(e) {
+			continue
+		}
+		last = r.kind
+		fatal := fresh && r.fatal&c.boot.phase != 0
+		if r.re == hungPool {
+			secs, err := strconv.Atoi(hungPool.FindStringSubmatch(e.text)[1])
+			fatal = fresh && err == nil && secs >= stuckPool
+		}
+		c.report(r, e, text, start, fatal)
+		if r.kind == EmulatorFault {
+			return
+		}
+	}
+}
+
+// report records a finding and moves the boot's state along.
+func (c *Watcher) report(r *rule, e *entry, text string, start int64, fatal bool) {
+	b := &c.boot
+	kind := r.kind
+	switch kind {
+	case KernelStarted:
+		c.kernelStarted(e, text, start)
+	case LoginPrompt, CloudInitFinished:
+		b.phase, b.userspace = isUp, true
+	case EmulatorFault:
+		b.emulator = true
+	case Oops, KernelPanic:
+		b.oopsed = true
+		if b.emulator {
+			kind = EmulatorFault
+		}
+	case Shutdown:
+		again := b.shutdown
+		b.shutdown = true
+		if r.re == lastWords || strings.HasPrefix(e.text, "kexec") {
+			b.phase = inFirmware
+		}
+		if again {
+			return
+		}
+	}
+	c.add(Finding{Kind: kind, Fatal: fatal, Offset: start, Stamp: e.stamp}, text, r.after)
+}
+
+// kernelStarted begins a new boot.
+func (c *Watcher) kernelStarted(e *entry, text string, start int64) {
+	old := c.boot
+	if old.phase == inBoot && !old.shutdown && old.maxStamp > e.stamp+1 {
+		c.unexpected(old, e, text, start)
+	}
+	c.boot = bootState{phase: inBoot, stamps: e.stamp >= 0, rawKernel: e.stamp < 0, maxStamp: max(e.stamp, 0)}
+}
+
+// machineStarted is a firmware's or boot loader's banner.
+func (c *Watcher) machineStarted(e *entry, text string, start int64) {
+	old := c.boot
+	if old.phase == inBoot && !old.shutdown {
+		c.unexpected(old, e, text, start)
+	}
+	c.boot = bootState{phase: inFirmware}
+}
+
+func (c *Watcher) unexpected(old bootState, e *entry, text string, start int64) {
+	if old.emulator {
+		return
+	}
+	c.add(Finding{Kind: UnexpectedReboot, Fatal: old.oopsed, Offset: start, Stamp: e.stamp}, text, 2)
+}
+
+// add keeps and delivers a finding. Fatal ones have room of their own, so that
+// a flood of others cannot hide them.
+func (c *Watcher) add(f Finding, text string, after int) {
+	stillOpen := text == ""
+	key := f.Kind
+	if f.Fatal {
+		key += "!"
+	}
+	if c.perKind[key] >= maxPerKind || len(c.findings) >= maxFindings && !f.Fatal {
+		return
+	}
+	c.perKind[key]++
+	f.At = c.now()
+	for _, t := range c.tail[max(0, len(c.tail)-linesBefore):] {
+		f.Lines = append(f.Lines, t.text)
+	}
+	if !stillOpen {
+		f.Lines = append(f.Lines, text)
+	}
+	c.findings = append(c.findings, f)
+	if after > 0 || stillOpen {
+		c.open = append(c.open, open{index: len(c.findings) - 1, left: after, own: stillOpen})
+	}
+	if stillOpen {
+		f.Lines = append(slices.Clone(f.Lines), shown(c.split.line))
+	}
+	f.Lines = slices.Clone(f.Lines)
+	for _, ch := range c.subs {
+		select {
+		case ch <- f:
+		default: // the channel holds every finding there can be
+		}
+	}
+}
