@@ -1,0 +1,31 @@
+package cloudinit
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Secret is a text that must not be read by whoever reads a log: a private key,
+// a password hash. Every way of printing it shows "[redacted]"; Reveal shows it.
+type Secret string
+
+// Reveal returns the text itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns "[redacted]".
+func (s Secret) String() string { return redacted }
+
+// Format prints "[redacted]" for every verb, %x and %#v included.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON keeps the text out of JSON results.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// MarshalYAML keeps the text out of a seed that is written back as YAML; the
+// documents for the guest are made from other types.
+func (s Secret) MarshalYAML() (any, error) { return redacted, nil }
