@@ -1,0 +1,124 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Limits of a reboot on a KVM host. Going down may take the 90 s that systemd
+// gives a unit to stop (DefaultTimeoutStopSec), whatever the host's speed.
+const (
+	goDownLimit = 30 * time.Second
+	stopUnit    = 90 * time.Second
+	comeUpLimit = 2 * time.Minute
+)
+
+// Reboot asks for an orderly reboot and waits for the next boot's end. A guest
+// that stays in its boot gives ErrRebootNotSeen; one that goes down and does
+// not come back gives a *NotReadyError; both wrapped in a TransportError.
+func (s *SSH) Reboot(ctx context.Context) error {
+	_, err := s.RebootReady(ctx, nil)
+	return err
+}
+
+// RebootReady is Reboot that also tells how the new boot went.
+func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return Readiness{}, s.transport("reboot", err)
+	}
+	defer leave()
+	was := s.BootID()
+	l, err := s.connection(ctx)
+	if err != nil {
+		return Readiness{}, s.transport("reboot", err)
+	}
+	prefix, err := s.as(ctx, l, "")
+	if err != nil {
+		return Readiness{}, s.transport("reboot", err)
+	}
+	down, cancelDown := context.WithTimeoutCause(ctx, stopUnit+s.scaled(goDownLimit), ErrRebootNotSeen)
+	defer cancelDown()
+	if err := s.orderReboot(down, l, prefix); err != nil {
+		return Readiness{}, s.transport("reboot", err)
+	}
+	if err := s.awaitDown(down, l); err != nil {
+		return Readiness{}, s.transport("reboot", err)
+	}
+	up, cancelUp := context.WithTimeoutCause(ctx, stopUnit+s.scaled(comeUpLimit),
+		fmt.Errorf("the guest did not come back within %s", (stopUnit+s.scaled(comeUpLimit)).Round(time.Second)))
+	defer cancelUp()
+	ready, err := s.rejoin(up, obs, was)
+	if errors.Is(err, errOldBoot) {
+		err = s.transport("reboot", fmt.Errorf("%w: boot id is still %s", ErrRebootNotSeen, was))
+	}
+	return ready, err
+}
+
+// orderReboot gives the order. Its answer may be lost: the connection may go first.
+func (s *SSH) orderReboot(ctx context.Context, l *link, prefix []string) error {
+	line := "systemctl reboot"
+	if len(prefix) > 0 {
+		line = "sudo -n -- systemctl reboot"
+	}
+	r, err := s.raw(ctx, l, line, s.scaled(DefaultLimit))
+	if err == nil && r.Exit == 127 || err == nil && !r.OK() && s.noManager(ctx, l) {
+		line = "reboot"
+		if len(prefix) > 0 {
+			line = "sudo -n -- reboot"
+		}
+		r, err = s.raw(ctx, l, line, s.scaled(DefaultLimit))
+	}
+	switch {
+	case err == nil && !r.OK():
+		select {
+		case <-l.dead:
+			return nil
+		default:
+			return fmt.Errorf("%q failed (exit %d): %s", line, r.Exit, r.Said())
+		}
+	case errors.Is(err, errNoSession), ctx.Err() != nil:
+		return err
+	}
+	// Started and unanswered: whether it goes down is seen next.
+	return nil
+}
+
+// noManager reports a guest that systemd does not run.
+func (s *SSH) noManager(ctx context.Context, l *link) bool {
+	r, err := s.raw(ctx, l, "[ ! -d /run/systemd/system ]", s.scaled(DefaultLimit))
+	return err == nil && r.OK()
+}
+
+// awaitDown waits for the connection to break. A guest that goes down at once
+// says no goodbye, so signs of life are asked for more often than else.
+func (s *SSH) awaitDown(ctx context.Context, l *link) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.dead:
+			return nil
+		case <-ctx.Done():
+			if cause := context.Cause(ctx); errors.Is(cause, ErrRebootNotSeen) {
+				return cause
+			}
+			return ended(ctx)
+		case <-tick.C:
+			s.goroutines.Add(1)
+			done := make(chan struct{})
+			go func() {
+				defer s.goroutines.Done()
+				defer close(done)
+				s.ping(l, 5*time.Second+s.scaled(2*time.Second))
+			}()
+			select {
+			case <-done:
+			case <-l.dead:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
