@@ -1,147 +1,219 @@
-// Package machine runs guests over libvirt: boot, save, fork, reset, destroy.
 package machine
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
 	"time"
 
-	"assay/artifact"
-	"assay/harness/accel"
+	"github.com/digitalocean/go-libvirt"
+
 	"assay/harness/network"
 )
 
-// Config says which libvirt to use and where this run keeps its files.
-type Config struct {
-	// URI is libvirt's; "" is qemu:///system for root, qemu:///session otherwise.
-	URI string
-	// RunID marks what this run owns.
-	RunID string
-	// Dir is the run's scratch folder.
-	Dir string
-	// Accel is what executes the guests' instructions.
-	Accel accel.Kind
-	// Log gets one line per change of state.
-	Log *slog.Logger
+// Machine is one guest, from before its first instruction to after its last.
+// Its methods may be called at the same time.
+type Machine struct {
+	host    *Host
+	name    string
+	id      libvirt.UUID
+	origin  *origin
+	net     *network.Network
+	serial  *serialPort
+	libvirt session
+
+	// events holds the first stop event; more would not tell more.
+	events chan libvirt.DomainEventStoppedDetailType
+	// doubts asks the watching goroutine to look whether the domain is there.
+	doubts chan struct{}
+	// destroying is closed by the first Destroy.
+	destroying  chan struct{}
+	destroyOnce sync.Once
+
+	// gone is closed when the guest ended, released once its connections and
+	// goroutines did, too.
+	gone, released chan struct{}
+	end            End
 }
 
-// Host is one libvirt, used by one run.
-type Host struct{}
-
-// Connect connects.
-func Connect(ctx context.Context, cfg Config) (*Host, error) {
-	return nil, errors.New("not implemented")
+// origin is what a guest's definition was made from, for its forks.
+type origin struct {
+	nvram string
 }
 
-// Close ends the connections. Guests that were booted, not forked, die with it.
-func (h *Host) Close() error { return nil }
-
-// Versions are libvirt's and QEMU's.
-func (h *Host) Versions(ctx context.Context) (libvirt, qemu string, err error) {
-	return "", "", errors.New("not implemented")
+// domain is how libvirt is told which one.
+func (m *Machine) domain() libvirt.Domain {
+	return libvirt.Domain{Name: m.domainName(), UUID: m.id, ID: -1}
 }
 
-// DirectBoot starts a kernel without firmware's help.
-type DirectBoot struct{ Kernel, Initrd, Cmdline string }
+func (m *Machine) domainName() string { return namePrefix + m.host.cfg.RunID + "-" + m.name }
 
-// Spec is one guest to boot.
-type Spec struct {
-	Name      string
-	Arch      artifact.Arch
-	Firmware  artifact.Firmware
-	MemoryMiB int
-	CPUs      int
-	// Disk is the overlay; DiskFormat its format. "" is no disk.
-	Disk       string
-	DiskFormat artifact.Format
-	// Seed is an ISO for the optical drive, "" for none.
-	Seed string
-	// Direct, when set, starts a kernel instead of a boot loader.
-	Direct *DirectBoot
-	// Console gets every byte of the serial port as it arrives.
-	Console io.Writer
-	// Listen starts services on the guest's network before it boots.
-	Listen func(*network.Network) error
+// Name is the guest's name within the run.
+func (m *Machine) Name() string { return m.name }
+
+// UUID is the domain's, in the usual form.
+func (m *Machine) UUID() string { return formatUUID(m.id) }
+
+// Network is the guest's own. It is closed when the guest ends.
+func (m *Machine) Network() *network.Network { return m.net }
+
+// newMachine makes everything a guest connects to. Until its domain exists the
+// caller must call abandon on failure.
+func (h *Host) newMachine(name string, console io.Writer, listen func(*network.Network) error) (m *Machine, w wiring, err error) {
+	m = &Machine{
+		host: h, name: name, id: newUUID(),
+		libvirt:    session{at: h.at},
+		events:     make(chan libvirt.DomainEventStoppedDetailType, 1),
+		doubts:     make(chan struct{}, 1),
+		destroying: make(chan struct{}),
+		gone:       make(chan struct{}),
+		released:   make(chan struct{}),
+	}
+	if err := h.register(m); err != nil {
+		return nil, wiring{}, err
+	}
+	defer func() {
+		if err != nil {
+			m.release()
+			m = nil
+		}
+	}()
+	if m.net, err = network.New(network.Config{}); err != nil {
+		return m, wiring{}, err
+	}
+	if listen != nil {
+		if err := listen(m.net); err != nil {
+			return m, wiring{}, fmt.Errorf("cannot start the services of guest %s: %w", name, err)
+		}
+	}
+	addr, err := m.net.Attach()
+	if err != nil {
+		return m, wiring{}, err
+	}
+	_, portText, err := net.SplitHostPort(addr)
+	if err != nil {
+		return m, wiring{}, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return m, wiring{}, err
+	}
+	if m.serial, err = listenSerial(h.cfg.Dir, name+".serial", console); err != nil {
+		return m, wiring{}, err
+	}
+	return m, wiring{
+		name: m.domainName(), uuid: m.UUID(), runID: h.cfg.RunID, guest: name,
+		nvram: filepath.Join(h.cfg.Dir, name+".nvram"), serial: m.serial.path, port: uint(port),
+	}, nil
 }
 
-// ForkSpec is what differs between forks.
-type ForkSpec struct {
-	Name    string
-	Disk    string
-	Console io.Writer
-	Listen  func(*network.Network) error
+// release ends what belongs to the guest on our side.
+func (m *Machine) release() {
+	if m.serial != nil {
+		m.serial.close()
+	}
+	if m.net != nil {
+		m.net.Close()
+	}
+	m.libvirt.close()
+	m.host.forget(m)
+	close(m.released)
 }
 
-// Saved is a guest's state in files.
-type Saved struct{}
-
-// ErrForkUnavailable means that forks cannot be had on this host or of this
-// saved state; a fresh boot can take their place.
-var ErrForkUnavailable = errors.New("no fork can be made")
-
-// Boot boots a guest.
-func (h *Host) Boot(ctx context.Context, s Spec) (*Machine, error) {
-	return nil, errors.New("not implemented")
+// abandon undoes a start that failed: the domain may be there or not.
+func (m *Machine) abandon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), destroyLimit)
+	defer cancel()
+	err := m.destroyOnce1(ctx)
+	m.release()
+	return err
 }
 
-// Fork restores a copy of a saved guest.
-func (h *Host) Fork(ctx context.Context, s *Saved, f ForkSpec) (*Machine, error) {
-	return nil, errors.New("not implemented")
+// destroyOnce1 asks libvirt once; a domain that is not there is as good.
+func (m *Machine) destroyOnce1(ctx context.Context) error {
+	err := m.libvirt.call(ctx, "DomainDestroy", destroyLimit, func(l *libvirt.Libvirt) error {
+		return l.DomainDestroy(m.domain())
+	})
+	if isNoDomain(err) {
+		return nil
+	}
+	return err
 }
 
-// Machine is one running guest.
-type Machine struct{}
-
-func (m *Machine) Name() string              { return "" }
-func (m *Machine) UUID() string              { return "" }
-func (m *Machine) Network() *network.Network { return nil }
-
-// Save writes the guest's state to path; the machine is gone afterwards.
-func (m *Machine) Save(ctx context.Context, path string) (*Saved, error) {
-	return nil, errors.New("not implemented")
-}
-func (m *Machine) Reset(ctx context.Context) error       { return errors.New("not implemented") }
-func (m *Machine) PowerButton(ctx context.Context) error { return errors.New("not implemented") }
-
-// Destroy ends the guest; idempotent.
-func (m *Machine) Destroy(ctx context.Context) error { return errors.New("not implemented") }
-func (m *Machine) CPUTime(ctx context.Context) (time.Duration, error) {
-	return 0, errors.New("not implemented")
+// Reset is the reset button: no guest program is asked. Connections to the
+// guest are lost; serial port and network stay.
+func (m *Machine) Reset(ctx context.Context) error {
+	return m.do(ctx, "reset", "DomainReset", func(l *libvirt.Libvirt) error {
+		return l.DomainReset(m.domain(), 0)
+	})
 }
 
-// Gone is closed when the guest has ended; End then says how.
-func (m *Machine) Gone() <-chan struct{} { return nil }
-func (m *Machine) End() End              { return End{} }
-
-// EndKind is how a guest ended.
-type EndKind string
-
-// The ways a guest ends.
-const (
-	EndShutdown  EndKind = "shutdown"  // the guest powered itself off
-	EndCrashed   EndKind = "crashed"   // the guest reported a panic to its device
-	EndDestroyed EndKind = "destroyed" // by us
-	EndSaved     EndKind = "saved"     // by Save
-	EndFailed    EndKind = "failed"    // the emulator died
-)
-
-// End is how a guest ended.
-type End struct {
-	Kind   EndKind
-	Detail string
+// PowerButton presses the ACPI power button; the guest may do as it likes.
+func (m *Machine) PowerButton(ctx context.Context) error {
+	return m.do(ctx, "press the power button of", "DomainShutdown", func(l *libvirt.Libvirt) error {
+		return l.DomainShutdownFlags(m.domain(), libvirt.DomainShutdownAcpiPowerBtn)
+	})
 }
 
-// Owned is a domain that carries Assay's owner mark.
-type Owned struct{ RunID, Name, UUID string }
-
-// ListOwned lists every domain with an owner mark, whichever run's.
-func ListOwned(ctx context.Context, uri string) ([]Owned, error) {
-	return nil, errors.New("not implemented")
+// CPUTime is how much processor time of the host the guest has used.
+func (m *Machine) CPUTime(ctx context.Context) (t time.Duration, err error) {
+	err = m.do(ctx, "read the processor time of", "DomainGetInfo", func(l *libvirt.Libvirt) error {
+		_, _, _, _, ns, err := l.DomainGetInfo(m.domain())
+		t = time.Duration(ns)
+		return err
+	})
+	return t, err
 }
 
-// DestroyOwned destroys every domain of that run.
-func DestroyOwned(ctx context.Context, uri, runID string) (n int, err error) {
-	return 0, errors.New("not implemented")
+// ErrGone means the guest has ended.
+var ErrGone = errors.New("the guest has ended")
+
+func (m *Machine) do(ctx context.Context, verb, call string, f func(*libvirt.Libvirt) error) error {
+	select {
+	case <-m.gone:
+		return fmt.Errorf("cannot %s guest %s: %w (%s)", verb, m.name, ErrGone, m.end)
+	default:
+	}
+	err := m.libvirt.call(ctx, call, queryLimit, f)
+	if isNoDomain(err) {
+		m.doubt()
+		err = ErrGone
+	}
+	if err != nil {
+		return fmt.Errorf("cannot %s guest %s: %w", verb, m.name, err)
+	}
+	return nil
+}
+
+// Destroy ends the guest at once and waits until everything of it is released.
+// A guest that has ended already is no error; any number of calls is fine.
+func (m *Machine) Destroy(ctx context.Context) error {
+	m.destroyOnce.Do(func() { close(m.destroying) })
+	select {
+	case <-m.gone:
+	default:
+		if err := m.destroyOnce1(ctx); err != nil {
+			return fmt.Errorf("cannot destroy guest %s: %w", m.name, err)
+		}
+		m.doubt()
+	}
+	select {
+	case <-m.released:
+	case <-ctx.Done():
+		return fmt.Errorf("cannot destroy guest %s: %w", m.name, ctx.Err())
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
