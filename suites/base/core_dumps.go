@@ -1,0 +1,93 @@
+package base
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"assay/harness/guest"
+	"assay/suites/check"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "core-dumps", Title: "no process has crashed", Run: coreDumps,
+})
+
+// coreScript lists what crash collectors kept, of any boot.
+const coreScript = `
+if command -v coredumpctl >/dev/null 2>&1; then
+	coredumpctl list --no-pager --no-legend 2>/dev/null | sed 's/^/collected: /'
+fi
+for f in /core /core.[0-9]* /var/lib/systemd/coredump/* /var/crash/* /var/spool/abrt/*/coredump* /var/tmp/core* /tmp/core.[0-9]*; do
+	[ -f "$f" ] && echo "file: $f"
+done
+exit 0`
+
+// coreDumpMessage is the catalogue id of systemd-coredump's account of a crash.
+const coreDumpMessage = "fc2e22bc6ee647b6b90729ab34a250b1"
+
+// crashGrep finds the accounts of crashes that images without a collector
+// keep: the manager's, the kernel's, systemd-coredump's.
+const crashGrep = `dumped core|code=(dumped|killed), status=(4/ILL|5/TRAP|6/ABRT|7/BUS|8/FPE|11/SEGV|31/SYS)|segfault at [0-9a-f]+ ip|traps: \S+\[\d+\] (trap|general)`
+
+// crashed reads the name of the program or unit from an account.
+var crashed = []*regexp.Regexp{
+	regexp.MustCompile(`^Process \d+ \((?P<name>[^)]+)\) of user`),
+	regexp.MustCompile(`^(?P<name>\S+\.\w+): (Main|Control) process exited`),
+	regexp.MustCompile(`^(traps: )?(?P<name>\S+?)\[\d+\]`),
+}
+
+func coreDumps(ctx context.Context, t *check.T) error {
+	out, err := probe.Output(ctx, t, "sh", coreScript)
+	if err != nil {
+		return err
+	}
+	entries, err := t.Journal(ctx, guest.JournalQuery{Grep: crashGrep})
+	if err != nil {
+		return err
+	}
+	var names []string
+	var seen []guest.Entry
+	for _, e := range entries {
+		name := crashName(e)
+		if name == "" {
+			continue
+		}
+		seen = append(seen, e)
+		names = appendNew(names, name)
+	}
+	kept := probe.Lines(out)
+	details := probe.Entries(seen) + out
+	switch {
+	case len(names) > 0:
+		return check.FailWith(probe.Clip(details, 8000), "%s crashed: %s", probe.Some(names), oneLine(seen[0].Message))
+	case len(kept) > 0:
+		return check.FailWith(probe.Clip(details, 8000), "a process crashed and left a core dump: %s", oneLine(kept[0]))
+	}
+	return nil
+}
+
+func crashName(e guest.Entry) string {
+	if e.MessageID == coreDumpMessage && e.Fields["COREDUMP_COMM"] != "" {
+		return e.Fields["COREDUMP_COMM"]
+	}
+	for _, re := range crashed {
+		if m := re.FindStringSubmatch(e.Message); m != nil {
+			return m[re.SubexpIndex("name")]
+		}
+	}
+	if strings.Contains(e.Message, "dumped core") {
+		return e.Ident
+	}
+	return ""
+}
+
+func appendNew(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}

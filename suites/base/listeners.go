@@ -1,0 +1,115 @@
+package base
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"assay/suites/check"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "listeners", Title: "nothing but SSH and the network's own services listens to the outside", Run: listeners,
+})
+
+const listenScript = `command -v ss >/dev/null 2>&1 || exit 127; ss -plutn`
+
+// listener is one line of ss.
+type listener struct {
+	proto, addr, port, process string
+}
+
+// expectedListener is a port that a freshly booted host may offer, with the
+// programs that may do so; none is any.
+type expectedListener struct {
+	proto, port string
+	programs    []string
+}
+
+var expectedListeners = []expectedListener{
+	{"tcp", "22", []string{"sshd", "systemd", "dropbear"}},
+	{"udp", "68", nil},  // DHCP client
+	{"udp", "546", nil}, // DHCPv6 client
+	// Name resolution in the local network; Fedora's default for resolved.
+	{"tcp", "5355", []string{"systemd-resolve"}},
+	{"udp", "5355", []string{"systemd-resolve"}},
+	{"udp", "5353", []string{"systemd-resolve", "avahi-daemon"}},
+}
+
+var ssProcess = regexp.MustCompile(`\("([^"]+)"`)
+
+func listeners(ctx context.Context, t *check.T) error {
+	out, err := probe.Output(ctx, t, "ss", listenScript)
+	if err != nil {
+		return err
+	}
+	var bad []string
+	for _, l := range parseListeners(out) {
+		if !l.local() && !l.expected() {
+			bad = append(bad, l.String())
+		}
+	}
+	if len(bad) > 0 {
+		return check.FailWith(out, "the host listens to the outside: %s", probe.Some(bad))
+	}
+	return nil
+}
+
+func parseListeners(out string) []listener {
+	var all []listener
+	for _, line := range probe.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) < 6 || (f[0] != "tcp" && f[0] != "udp") {
+			continue
+		}
+		at := strings.LastIndex(f[4], ":")
+		if at < 0 {
+			continue
+		}
+		l := listener{proto: f[0], addr: strings.Trim(f[4][:at], "[]"), port: f[4][at+1:]}
+		if m := ssProcess.FindStringSubmatch(line); m != nil {
+			l.process = m[1]
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// local reports whether only the host itself reaches it.
+func (l listener) local() bool {
+	addr, zone, _ := strings.Cut(l.addr, "%")
+	addr = strings.Trim(addr, "[]")
+	if zone == "lo" || strings.HasPrefix(zone, "lo]") {
+		return true
+	}
+	ip, err := netip.ParseAddr(addr)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func (l listener) expected() bool {
+	for _, e := range expectedListeners {
+		if e.proto != l.proto || e.port != l.port {
+			continue
+		}
+		if len(e.programs) == 0 || l.process == "" {
+			return true
+		}
+		for _, p := range e.programs {
+			if p == l.process {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (l listener) String() string {
+	who := l.process
+	if who == "" {
+		who = "an unknown process"
+	}
+	return fmt.Sprintf("%s on %s port %s (%s)", who, l.proto, l.port, l.addr)
+}

@@ -1,0 +1,50 @@
+package base
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"assay/suites/check"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "machine-id", Title: "/etc/machine-id is valid and kept on disk", Run: machineID,
+})
+
+// machineIDScript prints the id, whether a mount hides the file (systemd's way
+// of giving an id for this boot alone), and an id that the kernel was told.
+const machineIDScript = `
+printf 'id='; head -c 64 /etc/machine-id 2>/dev/null | head -n 1; echo
+[ -e /etc/machine-id ] || echo 'absent=1'
+while read -r _ _ _ _ where _; do [ "$where" = /etc/machine-id ] && echo 'mounted=1'; done < /proc/self/mountinfo
+tr ' ' '\n' < /proc/cmdline | sed -n 's/^systemd.machine_id=/kernel=/p'
+exit 0`
+
+var validMachineID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+func machineID(ctx context.Context, t *check.T) error {
+	out, err := probe.Output(ctx, t, "sh", machineIDScript)
+	if err != nil {
+		return err
+	}
+	p := probe.Pairs(out)
+	switch id := p["id"]; {
+	case p["absent"] != "":
+		return check.Failf("/etc/machine-id does not exist")
+	case id == "":
+		return check.Failf("/etc/machine-id is empty after boot: systemd could not write it (is /etc writable early enough?)")
+	case id == "uninitialized":
+		return check.Failf("/etc/machine-id says uninitialized after boot: the first boot never finished (systemd-machine-id-commit.service)")
+	case !validMachineID.MatchString(id):
+		return check.Failf("/etc/machine-id holds %q, not 32 hexadecimal digits", oneLine(id))
+	case strings.Trim(id, "0") == "":
+		return check.Failf("/etc/machine-id is all zeros")
+	case p["mounted"] != "":
+		return check.Failf("the machine-id is transient: /etc/machine-id is a mount, so every boot is another machine (systemd-machine-id-commit.service did not run)")
+	case p["kernel"] != "" && p["kernel"] != "firmware":
+		return check.Failf("the machine-id comes from the kernel argument systemd.machine_id=%s, the same for every host", p["kernel"])
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package base
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"assay/suites/check"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "selinux-labels", Title: "files and processes carry the SELinux labels that the policy gives them", Run: selinuxLabels,
+	Limit: 3 * time.Minute,
+})
+
+// fileLabels are the files whose labels much depends on; those an image does
+// not ship are passed over.
+var fileLabels = map[string]string{
+	"/etc/hosts":               "net_conf_t",
+	"/etc/passwd":              "passwd_file_t",
+	"/etc/shadow":              "shadow_t",
+	"/etc/machine-id":          "machineid_t",
+	"/usr/bin/ostree":          "install_exec_t",
+	"/usr/bin/rpm-ostree":      "install_exec_t",
+	"/usr/bin/bootc":           "install_exec_t",
+	"/usr/sbin/sshd":           "sshd_exec_t",
+	"/usr/sbin/NetworkManager": "NetworkManager_exec_t",
+}
+
+// processLabels are the domains of processes that must not run unconfined or
+// as their starter.
+var processLabels = map[string]string{
+	"sshd":           "sshd_t",
+	"NetworkManager": "NetworkManager_t",
+	"rpm-ostreed":    "install_t",
+}
+
+// labelScript prints labels of files ($@), of processes, of files that no
+// policy labelled, and what a relabelling of the configuration would change.
+const labelScript = `
+for f in "$@"; do [ -e "$f" ] && stat -c 'file %C %n' "$f"; done
+ps -eo label=,comm= 2>/dev/null | sed 's/^/process /'
+find /etc /var /boot -xdev \( -path /var/lib/containers -o -path /var/lib/docker \) -prune -o \
+	\( -context '*:unlabeled_t:*' -o -context '*:default_t:*' -o -context '*:unlabeled_t' \) -printf 'unlabelled %Z %p\n' 2>/dev/null | head -n 100
+if command -v restorecon >/dev/null 2>&1; then
+	restorecon -vnr /etc /boot 2>/dev/null | head -n 100 | sed 's/^/relabel /'
+fi
+exit 0`
+
+func selinuxLabels(ctx context.Context, t *check.T) error {
+	if err := needSELinux(ctx, t); err != nil {
+		return err
+	}
+	files := make([]string, 0, len(fileLabels))
+	for f := range fileLabels {
+		files = append(files, f)
+	}
+	out, err := probe.OutputWithin(ctx, t, 2*time.Minute, "sh", labelScript, files...)
+	if err != nil {
+		return err
+	}
+	bad := wrongLabels(out)
+	if len(bad) == 0 {
+		return nil
+	}
+	return check.FailWith(strings.Join(bad, "\n"), "wrong SELinux labels: %s", probe.Some(bad))
+}
+
+func wrongLabels(out string) []string {
+	var bad []string
+	for _, l := range probe.Lines(out) {
+		kind, rest, _ := strings.Cut(l, " ")
+		label, name, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		name = strings.TrimSpace(name)
+		switch kind {
+		case "file":
+			// Fedora's policy knew machine-id as etc_runtime_t until 2017.
+			if want := fileLabels[name]; contextType(label) != want && !(name == "/etc/machine-id" && contextType(label) == "etc_runtime_t") {
+				bad = append(bad, fmt.Sprintf("%s is %s, not %s", name, contextType(label), want))
+			}
+		case "process":
+			if want := processLabels[name]; want != "" && contextType(label) != want {
+				// A session's sshd runs in the user's domain.
+				if name == "sshd" && strings.HasPrefix(contextType(label), "unconfined") {
+					continue
+				}
+				bad = append(bad, fmt.Sprintf("process %s runs as %s, not %s", name, contextType(label), want))
+			}
+		case "unlabelled":
+			bad = append(bad, fmt.Sprintf("%s has no label of its own (%s)", name, contextType(label)))
+		case "relabel":
+			bad = append(bad, "restorecon would change: "+oneLine(rest))
+		}
+	}
+	return bad
+}
