@@ -56,12 +56,15 @@ type (
 		Failure    *junitResult     `xml:"failure"`
 		Error      *junitResult     `xml:"error"`
 		Skipped    *junitResult     `xml:"skipped"`
-		Out        string           `xml:"system-out,omitempty"`
+		Out        *junitText       `xml:"system-out"`
+	}
+	junitText struct {
+		Text string `xml:",cdata"`
 	}
 	junitResult struct {
 		Type    string `xml:"type,attr,omitempty"`
 		Message string `xml:"message,attr"`
-		Text    string `xml:",chardata"`
+		Text    string `xml:",cdata"`
 	}
 )
 
@@ -149,7 +152,9 @@ func junitCaseOf(s Suite, c Case) junitCase {
 		j.Properties.List = append(j.Properties.List, properties("tracker", c.Known.Tracker, "expires", c.Known.Expires).List...)
 	}
 	message := Line(c.Message, MessageLimit)
-	result := &junitResult{Type: string(c.Fault), Message: message, Text: xmlText(c.Details)}
+	result := &junitResult{Type: string(c.Fault), Message: message,
+		// Some readers show the attribute and some the text.
+		Text: xmlText(strings.TrimSuffix(c.Message+"\n"+excerpt(c.Details, DetailsLimit), "\n"))}
 	switch c.Standing() {
 	case Holds:
 	case Absent:
@@ -172,7 +177,7 @@ func junitCaseOf(s Suite, c Case) junitCase {
 
 // evidenceText is what a reader without the results folder sees of the
 // evidence: where it lies.
-func evidenceText(c Case) string {
+func evidenceText(c Case) *junitText {
 	var b strings.Builder
 	for _, a := range c.Attempts {
 		fmt.Fprintf(&b, "attempt %d on %s: %s (%s): %s\n", a.Number, Line(a.Guest, 100), Line(string(a.Outcome), 40),
@@ -188,7 +193,10 @@ func evidenceText(c Case) string {
 	if c.Replay != "" && b.Len() > 0 {
 		fmt.Fprintf(&b, "again: %s\n", Line(c.Replay, 2000))
 	}
-	return xmlText(b.String())
+	if b.Len() == 0 {
+		return nil
+	}
+	return &junitText{xmlText(b.String())}
 }
 
 // properties pairs names with values and leaves out empty values.
