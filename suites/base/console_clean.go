@@ -37,7 +37,7 @@ var kernelPatterns = []pattern{
 }
 
 func consoleClean(ctx context.Context, t *check.T) error {
-	entries, err := t.Journal(ctx, guest.JournalQuery{Transport: "kernel", Grep: grep(kernelPatterns)})
+	entries, err := probe.Search(ctx, t, guest.JournalQuery{Transport: "kernel"}, grep(kernelPatterns))
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,9 @@ exit 0`
 // coreDumpMessage is the catalogue id of systemd-coredump's account of a crash.
 const coreDumpMessage = "fc2e22bc6ee647b6b90729ab34a250b1"
 
-// crashGrep finds the accounts of crashes that images without a collector
+// crash finds the accounts of crashes that images without a collector
 // keep: the manager's, the kernel's, systemd-coredump's.
-const crashGrep = `dumped core|code=(dumped|killed), status=(4/ILL|5/TRAP|6/ABRT|7/BUS|8/FPE|11/SEGV|31/SYS)|segfault at [0-9a-f]+ ip|traps: \S+\[\d+\] (trap|general)`
+var crash = regexp.MustCompile(`dumped core|code=(dumped|killed), status=(4/ILL|5/TRAP|6/ABRT|7/BUS|8/FPE|11/SEGV|31/SYS)|segfault at [0-9a-f]+ ip|traps: \S+\[\d+\] (trap|general)`)
 
 // crashed reads the name of the program or unit from an account.
 var crashed = []*regexp.Regexp{
@@ -43,7 +43,7 @@ func coreDumps(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	entries, err := t.Journal(ctx, guest.JournalQuery{Grep: crashGrep})
+	entries, err := probe.Search(ctx, t, guest.JournalQuery{}, crash)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package base
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ const flappingScript = `systemctl show --no-pager --property=Id,ActiveState,SubS
 
 // restartMessage is what systemd says of each automatic restart; the wording
 // changed in version 236.
-const restartMessage = `[Ss]chedul(ed|ing) restart`
+var restartMessage = regexp.MustCompile(`[Ss]chedul(ed|ing) restart`)
 
 func flappingUnits(ctx context.Context, t *check.T) error {
 	out, err := probe.Output(ctx, t, "systemctl", flappingScript)
@@ -48,7 +49,7 @@ func flappingUnits(ctx context.Context, t *check.T) error {
 		state[p["Id"]] = p["ActiveState"] + " (" + p["SubState"] + ")"
 	}
 	if !counted {
-		entries, err := t.Journal(ctx, guest.JournalQuery{Grep: restartMessage})
+		entries, err := probe.Search(ctx, t, guest.JournalQuery{}, restartMessage)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"assay/harness/guest"
 	"assay/suites/check"
+	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, check.Check{
@@ -29,7 +30,7 @@ var journalPatterns = []pattern{
 }
 
 func journalClean(ctx context.Context, t *check.T) error {
-	entries, err := t.Journal(ctx, guest.JournalQuery{Grep: grep(journalPatterns)})
+	entries, err := probe.Search(ctx, t, guest.JournalQuery{}, grep(journalPatterns))
 	if err != nil {
 		return err
 	}

@@ -39,12 +39,12 @@ func scan(entries []guest.Entry, patterns []pattern) []finding {
 
 // grep is one expression for journalctl that finds whatever one of the
 // patterns does.
-func grep(patterns []pattern) string {
+func grep(patterns []pattern) *regexp.Regexp {
 	parts := make([]string, len(patterns))
 	for i, p := range patterns {
 		parts[i] = "(?:" + p.re.String() + ")"
 	}
-	return strings.Join(parts, "|")
+	return regexp.MustCompile(strings.Join(parts, "|"))
 }
 
 // split parts what is the image's doing from what a host did to it.

@@ -18,6 +18,8 @@ var _ = check.Register(suite, check.Check{
 // the journal may not get.
 const auditScript = `grep -h 'avc: *denied' /var/log/audit/audit.log 2>/dev/null | tail -n 200; exit 0`
 
+var denied = regexp.MustCompile(`avc:\s+denied`)
+
 var denial = regexp.MustCompile(`avc:\s+denied\s+\{ ([^}]+) \}.*?(?:comm="?([^" ]+)"?)?(?:.*? (?:path|name)="?([^" ]+)"?)?.* scontext=(\S+) tcontext=(\S+) tclass=(\S+)`)
 
 func selinuxDenials(ctx context.Context, t *check.T) error {
@@ -25,7 +27,7 @@ func selinuxDenials(ctx context.Context, t *check.T) error {
 		return err
 	}
 	var lines []string
-	entries, err := t.Journal(ctx, guest.JournalQuery{Grep: `avc:\s+denied`})
+	entries, err := probe.Search(ctx, t, guest.JournalQuery{}, denied)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,9 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -110,3 +112,28 @@ func Entries(entries []guest.Entry) string {
 	}
 	return b.String()
 }
+
+// Search returns the journal entries that match q and re. journalctl filters
+// in the guest where it can; old ones, and those built without PCRE2, send the
+// whole boot.
+func Search(ctx context.Context, g guest.Guest, q guest.JournalQuery, re *regexp.Regexp) ([]guest.Entry, error) {
+	q.Grep = re.String()
+	entries, err := g.Journal(ctx, q)
+	var ce *guest.CommandError
+	if errors.As(err, &ce) && cannotGrep.MatchString(ce.Result.Stderr) {
+		q.Grep = ""
+		entries, err = g.Journal(ctx, q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []guest.Entry
+	for _, e := range entries {
+		if re.MatchString(e.Message) {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+var cannotGrep = regexp.MustCompile(`--grep|pattern matching|PCRE`)

@@ -1,0 +1,75 @@
+package cloudinit
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"assay/suites/check"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "status", Title: "cloud-init is done, and reports no error", Run: status,
+	Limit: 3 * time.Minute,
+})
+
+// statusScript asks the command, at most $1 seconds, and prints the file too.
+// Versions before 23.1 know no --format, those before 17.2 no status.
+const statusScript = need + `
+timeout "$1" cloud-init status --wait --format json 2>/dev/null
+echo; echo '--file--'
+cat /run/cloud-init/status.json 2>/dev/null
+[ -e /run/cloud-init/disabled ] && { echo; echo '--disabled--'; }
+exit 0`
+
+// statusWait is how long cloud-init may go on after the guest let us in, on a KVM host.
+const statusWait = time.Minute
+
+func status(ctx context.Context, t *check.T) error {
+	out, err := probe.OutputWithin(ctx, t, statusWait+30*time.Second, "cloud-init", statusScript,
+		strconv.Itoa(int(statusWait.Seconds()*t.Scale())))
+	if err != nil {
+		return err
+	}
+	said, file, _ := strings.Cut(out, "--file--")
+	file, _, disabled := strings.Cut(file, "--disabled--")
+	if disabled {
+		return check.Failf("cloud-init is disabled: its generator found no reason to run (no seed seen by ds-identify, or /etc/cloud/cloud-init.disabled)")
+	}
+	text := strings.TrimSpace(said)
+	if !strings.HasPrefix(text, "{") {
+		text = strings.TrimSpace(file)
+	}
+	if text == "" {
+		return check.Failf("cloud-init says nothing of this boot: it never started (are its units enabled?)")
+	}
+	a, err := parseAccount(text)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(a.Errors) > 0:
+		return check.FailWith(text, "cloud-init failed: %s", oneLine(a.Errors[0]))
+	case a.Status == "running":
+		return check.FailWith(text, "cloud-init does not come to an end: it still is in stage %s", orElse(a.Stage, "unknown"))
+	case a.Status != "done":
+		return check.FailWith(text, "cloud-init's status is %q, not done", a.Status)
+	case len(a.Warnings) > 0:
+		return check.FailWith(text, "cloud-init is done but complains: %s", oneLine(a.Warnings[0]))
+	}
+	return nil
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// oneLine makes a log message fit into a sentence.
+func oneLine(s string) string {
+	return strings.ReplaceAll(probe.Clip(strings.Join(strings.Fields(s), " "), 300), "\n", " ")
+}
