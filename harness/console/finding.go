@@ -10,6 +10,8 @@ type Finding struct {
 	Kind Kind
 	// Fatal says that the boot cannot go on: there is nothing left to wait for.
 	Fatal bool
+	// Line is the telling line alone.
+	Line string
 	// Lines show it: up to two lines before, the line itself, and what followed
 	// that belongs to it (a call trace). A finding that was just delivered to a
 	// subscriber has none of those that follow yet; Findings has them as they come.

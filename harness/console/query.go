@@ -22,7 +22,8 @@ func (c *Watcher) FindingsSince(mark int64) []Finding {
 		f.Lines = slices.Clone(f.Lines)
 		for _, o := range c.open {
 			if o.index == i && o.own && c.split.started {
-				f.Lines = append(f.Lines, shown(c.split.line))
+				f.Line = shown(c.split.line)
+				f.Lines = append(f.Lines, f.Line)
 			}
 		}
 		out = append(out, f)

@@ -39,7 +39,7 @@ func TestPromptsAreSeenBeforeTheirLineEnds(t *testing.T) {
 		if f.Fatal != (want != LoginPrompt) {
 			t.Errorf("%q: fatal is %v", text, f.Fatal)
 		}
-		if last := f.Lines[len(f.Lines)-1]; !strings.HasSuffix(strings.TrimRight(text, " "), last) || last == "" {
+		if last := f.Lines[len(f.Lines)-1]; last != f.Line || !strings.HasSuffix(strings.TrimRight(text, " "), last) || last == "" {
 			t.Errorf("%q: shown as %q", text, f.Lines)
 		}
 	}
