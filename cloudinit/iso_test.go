@@ -80,7 +80,9 @@ func TestWriteISOKeepsWhatIsThere(t *testing.T) {
 }
 
 // liar writes something else than it was told to.
-type liar struct{ change func([]Document) (string, []Document) }
+type liar struct {
+	change func([]Document) (string, []Document)
+}
 
 func (l liar) write(w io.Writer, _ string, docs []Document) error {
 	label, docs := l.change(append([]Document(nil), docs...))

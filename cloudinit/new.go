@@ -3,6 +3,7 @@ package cloudinit
 import (
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -57,8 +58,11 @@ func (s *Secrets) String() string {
 		ssh.FingerprintSHA256(s.Signer.PublicKey()), ssh.FingerprintSHA256(s.HostKey))
 }
 
-// GoString is String.
-func (s *Secrets) GoString() string { return s.String() }
+// Format prints String for every verb.
+func (s *Secrets) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// MarshalJSON keeps the keys out of JSON results.
+func (s *Secrets) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
 // LogValue implements slog.LogValuer.
 func (s *Secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -32,10 +33,10 @@ func Parse(data []byte, file string) (*Seed, error) {
 	if err != nil {
 		return nil, err
 	}
-	var alias aliasFinder
-	ast.Walk(&alias, doc)
-	if alias.found != nil {
-		return nil, at(file, alias.found.GetToken(), errors.New("anchors and aliases are not taken in a seed file"))
+	var odd oddities
+	ast.Walk(&odd, doc)
+	if odd.found != nil {
+		return nil, at(file, odd.found.GetToken(), odd.why)
 	}
 	var s Seed
 	if err := decode(doc, &s, file); err != nil {
@@ -97,17 +98,47 @@ func shallow(tokens token.Tokens, file string) error {
 	return nil
 }
 
-type aliasFinder struct{ found ast.Node }
+// oddities finds the first node that would not mean what it seems to.
+type oddities struct {
+	found ast.Node
+	why   error
+}
 
-func (a *aliasFinder) Visit(n ast.Node) ast.Visitor {
-	switch n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		a.found = n
-	}
-	if a.found != nil {
+var (
+	reInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
+	reFloat   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)\.([0-9]*[1-9]|0)$`)
+)
+
+func (o *oddities) Visit(n ast.Node) ast.Visitor {
+	if o.found != nil {
 		return nil
 	}
-	return a
+	written := ""
+	if t := n.GetToken(); t != nil {
+		written = t.Value
+	}
+	switch n := n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		o.found, o.why = n, errors.New("anchors and aliases are not taken in a seed file")
+	case *ast.TagNode:
+		o.found, o.why = n, errors.New("tags are not taken in a seed file")
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		// 0600 as a mode or an argument would silently become "384".
+		if !reInteger.MatchString(written) && !reFloat.MatchString(written) {
+			o.found, o.why = n, fmt.Errorf("YAML takes %.40s for a number and changes its spelling; write \"%.40[1]s\" with quotes", written)
+		}
+	case *ast.BoolNode:
+		if written != "true" && written != "false" {
+			o.found, o.why = n, fmt.Errorf("write %s, or \"%s\" with quotes for the word", strings.ToLower(written), written)
+		}
+	case *ast.SequenceNode:
+		for _, v := range n.Values {
+			if _, null := v.(*ast.NullNode); null {
+				o.found, o.why = v, errors.New("an entry of a list is empty; write \"\" for the empty text")
+			}
+		}
+	}
+	return o
 }
 
 func decode(doc ast.Node, into any, file string) (err error) {

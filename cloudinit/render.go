@@ -1,6 +1,7 @@
 package cloudinit
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 )
@@ -55,11 +56,14 @@ type Document struct {
 // String tells the name and the size, never the content.
 func (d Document) String() string { return fmt.Sprintf("%s (%d bytes)", d.Name, len(d.Data)) }
 
-// GoString is String: a document may hold a private key.
-func (d Document) GoString() string { return d.String() }
+// Format prints String for every verb: a document may hold a private key.
+func (d Document) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(d.String())) }
 
 // LogValue implements slog.LogValuer.
 func (d Document) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// MarshalJSON keeps the content out of JSON results.
+func (d Document) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
 // metaData is NoCloud's meta-data.
 type metaData struct {

@@ -196,7 +196,6 @@ func TestUserDataSaysTheSeed(t *testing.T) {
 		BootCmd    [][]any                                                 `yaml:"bootcmd"`
 		SSHKeys    map[string]string                                       `yaml:"ssh_keys"`
 		DeleteKeys *bool                                                   `yaml:"ssh_deletekeys"`
-		GenTypes   []string                                                `yaml:"ssh_genkeytypes"`
 		Root       bool                                                    `yaml:"disable_root"`
 		Users      []any                                                   `yaml:"users"`
 	}
@@ -220,8 +219,8 @@ func TestUserDataSaysTheSeed(t *testing.T) {
 	if c.SSHKeys["ed25519_private"] != testKey(t, "host_ed25519") {
 		t.Error("the host key came back changed")
 	}
-	if c.DeleteKeys == nil || *c.DeleteKeys || c.GenTypes == nil || len(c.GenTypes) != 0 || c.Root {
-		t.Errorf("ssh settings came back as %v %v %v", c.DeleteKeys, c.GenTypes, c.Root)
+	if c.DeleteKeys == nil || *c.DeleteKeys || c.Root {
+		t.Errorf("ssh settings came back as %v %v", c.DeleteKeys, c.Root)
 	}
 	if c.Users[0] != any("default") || len(c.Users) != 3 {
 		t.Errorf("users came back as %v", c.Users)

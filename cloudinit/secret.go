@@ -29,3 +29,20 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `
 // MarshalYAML keeps the text out of a seed that is written back as YAML; the
 // documents for the guest are made from other types.
 func (s Secret) MarshalYAML() (any, error) { return redacted, nil }
+
+// String tells whose seed it is and nothing that it carries.
+func (s Seed) String() string { return fmt.Sprintf("seed %s of %s", s.InstanceID, s.Hostname) }
+
+// Format prints String for every verb. Without it fmt would print the inside of
+// HostKeys for a verb that does not fit, such as %s: in an error text of its own
+// it asks no method.
+func (s Seed) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue implements slog.LogValuer.
+func (s Seed) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Format prints the public key for every verb.
+func (h HostKeys) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("host key " + h.ED25519Public)) }
+
+// Format prints the account's name for every verb.
+func (u User) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("user " + u.Name)) }

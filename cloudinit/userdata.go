@@ -35,7 +35,6 @@ type cloudConfig struct {
 	SSHAuthorizedKeys []string    `yaml:"ssh_authorized_keys,omitempty"`
 	SSHPwAuth         bool        `yaml:"ssh_pwauth"`
 	SSHDeleteKeys     *bool       `yaml:"ssh_deletekeys,omitempty"`
-	SSHGenKeyTypes    *[]string   `yaml:"ssh_genkeytypes,omitempty"`
 	SSHKeys           *sshKeys    `yaml:"ssh_keys,omitempty"`
 	WriteFiles        []writeFile `yaml:"write_files,omitempty"`
 	RunCmd            [][]string  `yaml:"runcmd,omitempty"`
@@ -84,8 +83,10 @@ func (s *Seed) cloudConfig() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		no, none := false, []string{}
-		doc.SSHDeleteKeys, doc.SSHGenKeyTypes, doc.SSHKeys = &no, &none, keys
+		// With ssh_keys there, cloud-init makes no keys, so ssh_genkeytypes is not
+		// needed; an empty list of it breaks cloud-init's schema, and it warns.
+		keep := false
+		doc.SSHDeleteKeys, doc.SSHKeys = &keep, keys
 	}
 	for _, f := range s.WriteFiles {
 		doc.WriteFiles = append(doc.WriteFiles, f.render())
