@@ -34,7 +34,7 @@ func (g group) heading() string {
 	case Open:
 		return "Not answered"
 	case Noted:
-		return "Advisory, not passed"
+		return "Advisory"
 	}
 	return "Known failures"
 }

@@ -78,11 +78,11 @@ type page struct {
 }
 
 type (
-	verdictWords struct{ Word, Class, Mark string }
+	verdictWords struct{ Word, Class, Icon string }
 	moment       struct{ Machine, Human string }
 	fact         struct {
 		Name, Value string
-		Mono        bool
+		Class       string // "mono" for names that machines gave, "wide" for long ones
 	}
 	tile struct {
 		N            int
@@ -93,9 +93,9 @@ type (
 )
 
 var verdictText = map[Verdict]verdictWords{
-	Accepted:  {"Accepted", "good", "✓"},
-	Rejected:  {"Rejected", "bad", "✗"},
-	Undecided: {"Undecided", "open", "?"},
+	Accepted:  {"Accepted", "good", "check"},
+	Rejected:  {"Rejected", "bad", "cross"},
+	Undecided: {"Undecided", "open", "ask"},
 }
 
 func newPage(run *Run) *page {
@@ -104,7 +104,7 @@ func newPage(run *Run) *page {
 	if !ok {
 		v = verdictText[Undecided]
 	}
-	counts := Count(run.Suites)
+	counts, total := tallyOf(run.Suites)
 	p := &page{
 		CSP: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; base-uri 'none'; form-action 'none'",
@@ -113,7 +113,7 @@ func newPage(run *Run) *page {
 		Tool:    Line(run.Tool.Name+" "+run.Tool.Version, 200),
 		Verdict: v, Reason: Line(run.Reason, MessageLimit), When: momentOf(run.Started),
 		Took:  roughly(run.Finished.Sub(run.Started)),
-		Tiles: tiles(counts), Shares: shares(counts), Facts: imageFacts(run.Image),
+		Tiles: tiles(counts), Shares: shares(counts, total), Facts: imageFacts(run.Image),
 		Line: newTimeline(run), Boots: newBootTimes(run.Boots),
 		Host: hostFacts(run), Suites: pageSuites(run.Suites), Skips: pageSkips(run.Suites),
 	}
@@ -148,16 +148,28 @@ func acceleratorWords(a string) string {
 	return a
 }
 
-func tiles(n Counts) []tile {
-	out := []tile{
-		{n.Passed, "passed", "good"},
-		{n.Failed - n.Known, "failed", "bad"},
-		{n.Errored, "not answered", "open"},
-		{n.Skipped, "skipped", "mute"},
+// tally counts cases by what they do to the verdict.
+type tally [Rejects + 1]int
+
+func tallyOf(suites []Suite) (t tally, total int) {
+	for _, s := range suites {
+		for _, c := range s.Cases {
+			t[c.Standing()]++
+			total++
+		}
 	}
-	if n.Known > 0 {
-		out = append(out, tile{n.Known, plural(n.Known, "known failure")[len(fmt.Sprint(n.Known))+1:], "mute"})
+	return t, total
+}
+
+func tiles(t tally) []tile {
+	out := []tile{{t[Holds], "passed", "good"}, {t[Rejects], "failed", "bad"}, {t[Open], "not answered", "open"}}
+	if t[Noted] > 0 {
+		out = append(out, tile{t[Noted], "advisory", "open"})
 	}
+	if t[Excused] > 0 {
+		out = append(out, tile{t[Excused], "known", "mute"})
+	}
+	out = append(out, tile{t[Absent], "skipped", "mute"})
 	for i := range out {
 		if out[i].N == 0 {
 			out[i].Class = "none"
@@ -166,17 +178,14 @@ func tiles(n Counts) []tile {
 	return out
 }
 
-// shares is the counts as one bar.
-func shares(n Counts) []bar {
+// shares is a tally as one bar.
+func shares(t tally, total int) []bar {
 	var out []bar
 	x := 0
-	for _, s := range []struct {
-		n     int
-		class string
-	}{{n.Passed, "s-good"}, {n.Known, "s-known"}, {n.Failed - n.Known, "s-bad"}, {n.Errored, "s-open"}, {n.Skipped, "s-mute"}} {
-		if s.n > 0 && n.Total > 0 {
-			out = append(out, bar{X: percent(x, n.Total), W: percent(s.n, n.Total), Class: s.class})
-			x += s.n
+	for _, s := range []Standing{Holds, Excused, Noted, Open, Rejects, Absent} {
+		if t[s] > 0 {
+			out = append(out, bar{X: percent(x, total), W: percent(t[s], total), Class: fmt.Sprintf("s-%d", s)})
+			x += t[s]
 		}
 	}
 	return out
@@ -191,61 +200,61 @@ func percent[T int | int64 | time.Duration](part, whole T) string {
 
 func imageFacts(i Image) []fact {
 	var f facts
-	f.add("Image", i.Name, false)
-	f.add("Operating system", i.OS, false)
-	f.add("Kernel", i.Kernel, true)
-	f.add("Architecture", string(i.Arch), false)
-	f.add("Firmware", strings.ToUpper(string(i.Firmware)), false)
-	f.add("Stream", i.Stream, false)
-	f.add("ostree version", i.OSTreeVersion, false)
-	f.add("ostree ref", i.OSTreeRef, true)
+	f.add("Image", i.Name, "wide")
+	f.add("Operating system", i.OS, "")
+	f.add("Kernel", i.Kernel, "")
+	f.add("Architecture", string(i.Arch), "")
+	f.add("Firmware", strings.ToUpper(string(i.Firmware)), "")
 	format := string(i.Format)
 	if i.Compression != "" {
 		format += " in " + string(i.Compression)
 	}
-	f.add("Format", format, false)
+	f.add("Format", format, "")
 	if i.Size > 0 {
 		size := bytesText(i.Size)
 		if i.VirtualSize > 0 {
-			size += ", a disk of " + bytesText(i.VirtualSize)
+			size += ", disk " + bytesText(i.VirtualSize)
 		}
-		f.add("Size", size, false)
+		f.add("Size", size, "")
 	}
-	f.add("ostree commit", i.OSTreeCommit, true)
-	f.add("Digest", string(i.Digest), true)
+	f.add("Stream", i.Stream, "")
+	f.add("ostree version", i.OSTreeVersion, "")
+	f.add("ostree ref", i.OSTreeRef, "wide")
+	f.add("ostree commit", i.OSTreeCommit, "all mono")
+	f.add("Digest", string(i.Digest), "all mono")
 	return f
 }
 
 func hostFacts(run *Run) []fact {
 	h := run.Host
 	var f facts
-	f.add("Host", string(h.Arch), false)
+	f.add("Host", string(h.Arch), "")
 	if h.CPUs > 0 {
-		f.add("Processors", fmt.Sprint(h.CPUs), false)
+		f.add("Processors", fmt.Sprint(h.CPUs), "")
 	}
 	if h.MemoryMiB > 0 {
-		f.add("Memory", bytesText(int64(h.MemoryMiB)<<20), false)
+		f.add("Memory", bytesText(int64(h.MemoryMiB)<<20), "")
 	}
-	f.add("Accelerator", acceleratorWords(h.Accelerator), false)
+	f.add("Accelerator", acceleratorWords(h.Accelerator), "")
 	if h.Scale > 0 && h.Scale != 1 {
-		f.add("Time limits", fmt.Sprintf("× %.3g", h.Scale), false)
+		f.add("Time limits", fmt.Sprintf("× %.3g", h.Scale), "")
 	}
-	f.add("libvirt", h.Libvirt, false)
-	f.add("QEMU", h.QEMU, false)
-	f.add("Tool", run.Tool.Name+" "+run.Tool.Version, false)
-	f.add("Run", run.ID, true)
+	f.add("libvirt", h.Libvirt, "")
+	f.add("QEMU", h.QEMU, "")
+	f.add("Tool", run.Tool.Name+" "+run.Tool.Version, "")
+	f.add("Run", run.ID, "mono")
 	if u := run.Usage; u != nil {
-		f.add("The harness itself", fmt.Sprintf("%s of processor time, %s of memory", roughly(u.CPU), bytesText(u.MaxRSSKiB<<10)), false)
-		f.add("Its child processes", fmt.Sprintf("%s of processor time, %s in the largest", roughly(u.ChildrenCPU), bytesText(u.ChildrenPeak<<10)), false)
+		f.add("The harness itself", fmt.Sprintf("%s of processor time, %s of memory", roughly(u.CPU), bytesText(u.MaxRSSKiB<<10)), "")
+		f.add("Its child processes", fmt.Sprintf("%s of processor time, %s in the largest", roughly(u.ChildrenCPU), bytesText(u.ChildrenPeak<<10)), "")
 	}
 	return f
 }
 
 type facts []fact
 
-func (f *facts) add(name, value string, mono bool) {
+func (f *facts) add(name, value, class string) {
 	if value = Line(value, 1000); value != "" {
-		*f = append(*f, fact{name, value, mono})
+		*f = append(*f, fact{name, value, class})
 	}
 }
 

@@ -7,15 +7,15 @@ import (
 
 // pageGroup is the cases that need a reader's eye for one reason.
 type pageGroup struct {
-	Anchor, Class, Mark, Heading, Explain string
-	N                                     int
-	Cases                                 []pageCase
+	Anchor, Class, Heading, Explain string
+	N                               int
+	Cases                           []pageCase
 }
 
 // pageCase is one case told of in full, or one row.
 type pageCase struct {
 	Anchor, ID, Short, Title, Message, Details string
-	Mark, Class, Word                          string
+	Icon, Class, Word                          string
 	Badges                                     []badge
 	Evidence                                   []pageEvidenceItem
 	More                                       int // evidence left out
@@ -40,7 +40,7 @@ type pageAttempt struct {
 // pageSuite is a criterion with all its cases.
 type pageSuite struct {
 	Anchor, Name, Criterion, Title, Took, Sums string
-	Mark, Class, Word                          string
+	Icon, Class, Word                          string
 	Open                                       bool
 	Shares                                     []bar
 	Cases                                      []pageCase
@@ -50,6 +50,10 @@ type pageSuite struct {
 type pageSkip struct {
 	Reason string
 	IDs    []string
+}
+
+func (s Standing) icon() string {
+	return [...]string{"check", "dash", "bang", "wave", "ask", "cross"}[s]
 }
 
 func (s Standing) class() string {
@@ -103,7 +107,7 @@ func pageGroups(suites []Suite) ([]pageGroup, int) {
 	var out []pageGroup
 	told, left, room := 0, 0, pageExcerpts
 	for _, g := range grouped(suites) {
-		p := pageGroup{Anchor: strings.ReplaceAll(g.standing.word(), " ", "-"), Class: g.standing.class(), Mark: g.mark(),
+		p := pageGroup{Anchor: strings.ReplaceAll(g.standing.word(), " ", "-"), Class: g.standing.class(),
 			Heading: g.heading(), Explain: g.explain(), N: len(g.cases)}
 		for i, c := range g.cases {
 			if told++; told > pageCases {
@@ -129,7 +133,7 @@ func rowOf(c Case) pageCase {
 		short = id
 	}
 	return pageCase{ID: id, Short: short, Title: Line(c.Title, 500), Message: Line(c.Message, MessageLimit),
-		Mark: s.mark(), Class: s.class(), Word: s.word(), Took: roughly(c.Duration), Guest: Line(c.Guest, 100)}
+		Icon: s.icon(), Class: s.class(), Word: s.word(), Took: roughly(c.Duration), Guest: Line(c.Guest, 100)}
 }
 
 // tell adds to a row all that is known; room is what is left of the page's
@@ -201,9 +205,9 @@ func pageSuites(suites []Suite) []pageSuite {
 	seen := map[Standing]int{}
 	places := places(suites)
 	for i, s := range suites {
-		n := Count([]Suite{s})
+		n, total := tallyOf([]Suite{s})
 		p := pageSuite{Anchor: fmt.Sprintf("criterion-%d", i+1), Name: Line(s.Name, 200), Criterion: Line(s.Criterion, 40),
-			Title: Line(s.Title, 300), Took: roughly(s.Duration), Shares: shares(n)}
+			Title: Line(s.Title, 300), Took: roughly(s.Duration), Shares: shares(n, total)}
 		worst, held := Holds, false
 		for _, c := range s.Cases {
 			st := c.Standing()
@@ -224,8 +228,8 @@ func pageSuites(suites []Suite) []pageSuite {
 			worst = Holds
 		}
 		p.Open = worst >= Open
-		p.Mark, p.Class, p.Word = worst.mark(), worst.class(), worst.word()
-		p.Sums = sums(n)
+		p.Icon, p.Class, p.Word = worst.icon(), worst.class(), worst.word()
+		p.Sums = sums(n, total)
 		out = append(out, p)
 	}
 	return out
@@ -243,14 +247,11 @@ func places(suites []Suite) map[Standing]int {
 }
 
 // sums says a criterion's counts in words, leaving out what there is none of.
-func sums(n Counts) string {
-	words := []string{fmt.Sprintf("%d of %d passed", n.Passed, n.Total)}
-	for _, s := range []struct {
-		n    int
-		word string
-	}{{n.Failed - n.Known, "failed"}, {n.Known, "known"}, {n.Errored, "not answered"}, {n.Skipped, "skipped"}} {
-		if s.n > 0 {
-			words = append(words, fmt.Sprintf("%d %s", s.n, s.word))
+func sums(t tally, total int) string {
+	words := []string{fmt.Sprintf("%d of %d passed", t[Holds], total)}
+	for _, s := range []Standing{Rejects, Open, Noted, Excused, Absent} {
+		if t[s] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", t[s], strings.TrimSuffix(s.word(), " failure")))
 		}
 	}
 	return strings.Join(words, ", ")

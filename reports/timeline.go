@@ -18,6 +18,8 @@ type timeline struct {
 	Kinds []string // those that occur, for the legend
 	Table []spanRow
 	Left  int
+	// Failed is whether any bar stands for a failure.
+	Failed bool
 }
 
 type tick struct{ X, Anchor, Text string }
@@ -87,6 +89,7 @@ func newTimeline(run *Run) *timeline {
 		t.Lanes[i].Height = len(ends[name]) * rowHeight
 		t.Lanes[i].Bars = append(t.Lanes[i].Bars, newLaneBar(s, row, end))
 		kinds[s.Kind] = true
+		t.Failed = t.Failed || !s.OK
 		t.Table = append(t.Table, spanRow{Guest: name, Kind: Line(s.Kind, 40), Name: Line(s.Name, 200),
 			Start: clock(s.Start), Took: roughly(s.End - s.Start), Result: okWord(s.OK)})
 	}
