@@ -1,0 +1,108 @@
+package base
+
+import (
+	"testing"
+
+	"assay/harness/guest"
+	"assay/harness/guest/guesttest"
+	"assay/reports"
+	"assay/suites/check"
+	"assay/suites/suitetest"
+)
+
+// says plans that the check's script prints out, with whatever arguments.
+func says(script, out string) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, _ *check.Env) {
+		g.On("sh", "-c", script, guesttest.Rest).Prints(out)
+	}
+}
+
+// lacks is the case of an image without the program that the script needs.
+func lacks(script string) suitetest.Case {
+	return suitetest.Case{Name: "not shipped", Want: reports.Skipped, Says: []string{"ships no"},
+		Guest: func(g *guesttest.Fake, _ *check.Env) { g.On("sh", "-c", script, guesttest.Rest).Exits(127) }}
+}
+
+func TestSystemRunning(t *testing.T) {
+	suitetest.Run(t, "base/system-running", []suitetest.Case{
+		{Name: "running", Guest: says(runningScript, "running\n")},
+		{Name: "waits longer on a slow guest", Guest: func(g *guesttest.Fake, _ *check.Env) {
+			g.SetScale(10)
+			g.On("sh", "-c", runningScript, "sh", "900").Prints("running\n")
+		}},
+		{Name: "degraded", Want: reports.Failed, Says: []string{"degraded", "kdump.service, network.service"},
+			Guest: says(runningScript, "degraded\nkdump.service loaded failed failed Crash\n● network.service loaded failed failed LSB\n")},
+		{Name: "never ends", Want: reports.Failed, Says: []string{"still waiting for foo.service, multi-user.target"},
+			Guest: says(runningScript, "starting\n1 multi-user.target start waiting\n88 foo.service start running\n")},
+		{Name: "maintenance", Want: reports.Failed, Says: []string{"maintenance"}, Guest: says(runningScript, "maintenance\n")},
+		{Name: "silent", Want: reports.Failed, Says: []string{"does not answer"}, Guest: says(runningScript, "\n")},
+		lacks(runningScript),
+	})
+}
+
+func TestFailedUnits(t *testing.T) {
+	with := func(list, show string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, _ *check.Env) {
+			g.On("systemctl", "list-units", guesttest.Rest).Prints(list)
+			g.On("systemctl", "show", guesttest.Rest).Prints(show)
+			g.Logs(guest.Entry{Unit: "foo.service", Ident: "foo", Message: "cannot open /x"})
+		}
+	}
+	suitetest.Run(t, "base/failed-units", []suitetest.Case{
+		{Name: "none", Guest: with("", "")},
+		{Name: "exit status", Want: reports.Failed, Says: []string{"unit foo.service failed: exit status 3"}, Shows: []string{"cannot open /x"},
+			Guest: with("foo.service loaded failed failed Foo\n", "Id=foo.service\nResult=exit-code\nExecMainStatus=3\n")},
+		{Name: "two", Want: reports.Failed, Says: []string{"2 units failed", "a.mount (result resources)", "foo.service (crashed with signal 11)"},
+			Guest: with("● foo.service loaded failed failed Foo\na.mount loaded failed failed A\n",
+				"Id=foo.service\nResult=core-dump\nExecMainStatus=11\n\nId=a.mount\nResult=resources\n")},
+		{Name: "no answer", Want: reports.Errored, Fault: reports.FaultTest, Guest: func(g *guesttest.Fake, _ *check.Env) {
+			g.On("systemctl", guesttest.Rest).Exits(1).Says("Failed to connect to bus\n")
+		}},
+	})
+}
+
+func TestFlappingUnits(t *testing.T) {
+	suitetest.Run(t, "base/flapping-units", []suitetest.Case{
+		{Name: "quiet", Guest: says(flappingScript, "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\n\nId=b.service\nActiveState=inactive\nSubState=dead\nNRestarts=0\n")},
+		{Name: "waits for its next start", Want: reports.Failed, Says: []string{"unit a.service was restarted 2 times", "activating (auto-restart)"},
+			Guest: func(g *guesttest.Fake, e *check.Env) {
+				says(flappingScript, "Id=a.service\nActiveState=activating\nSubState=auto-restart\nNRestarts=2\n")(g, e)
+				g.Logs()
+			}},
+		{Name: "up for now", Want: reports.Failed, Says: []string{"restarted 41 times"}, Shows: []string{"bye"}, Guest: func(g *guesttest.Fake, e *check.Env) {
+			says(flappingScript, "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=41\n")(g, e)
+			g.Logs(guest.Entry{Unit: "a.service", Message: "bye"})
+		}},
+		{Name: "old systemd", Want: reports.Failed, Says: []string{"unit a.service was restarted 3 times"}, Guest: func(g *guesttest.Fake, e *check.Env) {
+			says(flappingScript, "Id=a.service\nActiveState=active\nSubState=running\n")(g, e)
+			m := guest.Entry{Unit: "a.service", Message: "a.service holdoff time over, scheduling restart."}
+			g.Logs(m, m, m)
+		}},
+		lacks(flappingScript),
+	})
+}
+
+func TestBootTime(t *testing.T) {
+	const script = "systemd-analyze time 2>&1 || exit 127"
+	slow := "Startup finished in 2.5s (kernel) + 1min 58.5s (userspace) = 2min 1s \nmulti-user.target reached\n"
+	suitetest.Run(t, "base/boot-time", []suitetest.Case{
+		{Name: "fast", Guest: says(script, "Startup finished in 1.0s (kernel) + 20s (userspace) = 21.0s \n")},
+		{Name: "slow guest", Guest: func(g *guesttest.Fake, e *check.Env) { g.SetScale(10); says(script, slow)(g, e) }},
+		{Name: "slow", Want: reports.Failed, Says: []string{"took 2m1s", "1min 40s cloud-init.service"}, Guest: func(g *guesttest.Fake, e *check.Env) {
+			says(script, slow)(g, e)
+			g.On("systemd-analyze", "blame", "--no-pager").Prints(" 1min 40s cloud-init.service\n   3s x.service\n")
+		}},
+		{Name: "unfinished", Want: reports.Skipped, Guest: says(script, "Bootup is not yet finished\n")},
+		lacks(script),
+	})
+}
+
+func TestUnitTimeouts(t *testing.T) {
+	plan := func(out string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, _ *check.Env) { g.On("systemctl", "show", guesttest.Rest).Prints(out) }
+	}
+	suitetest.Run(t, "base/default-unit-timeouts", []suitetest.Case{
+		{Name: "usual", Guest: plan("DefaultTimeoutStartUSec=1min 30s\nDefaultTimeoutStopUSec=45s\n")},
+		{Name: "odd", Want: reports.Failed, Says: []string{"DefaultTimeoutStopSec is 5s"}, Guest: plan("DefaultTimeoutStartUSec=45s\nDefaultTimeoutStopUSec=5s\n")},
+	})
+}
