@@ -21,7 +21,7 @@ import (
 // A disk for tests: boot code, a GPT with an EFI system partition that holds a
 // fallback loader's directory entry, a BIOS boot partition and a root partition.
 const (
-	fixtureSize = 16 << 20
+	fixtureSize = 4 << 20
 	fixtureESP  = 1 << 20 // offset in bytes
 )
 
@@ -33,13 +33,13 @@ func fixtureDisk() []byte {
 	binary.LittleEndian.PutUint32(d[446+8:], 1)
 	binary.LittleEndian.PutUint32(d[446+12:], 0xffffffff)
 	putGPT(d, 512, []partition{
-		{guid: typeESP, offset: fixtureESP, length: 1 << 20},
-		{guid: typeBIOSBoot, offset: 2 << 20, length: 1 << 20},
-		{guid: "0fc63daf-8483-4772-8e79-3d69d8477de4", offset: 3 << 20, length: 12 << 20},
+		{guid: typeESP, offset: fixtureESP, length: 512 << 10},
+		{guid: typeBIOSBoot, offset: 1536 << 10, length: 512 << 10},
+		{guid: "0fc63daf-8483-4772-8e79-3d69d8477de4", offset: 2 << 20, length: 2<<20 - 64<<10},
 	})
 	copy(d[fixtureESP+64<<10:], "BOOTX64 EFI\x20")
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := 4 << 20; i < 6<<20; i += 8 {
+	for i := 2 << 20; i < 2<<20+384<<10; i += 8 {
 		binary.LittleEndian.PutUint64(d[i:], r.Uint64())
 	}
 	return d

@@ -49,6 +49,7 @@ func (p partition) isESP() bool { return p.guid == typeESP || p.guid == "" && p.
 const (
 	maxGPTEntries   = 1024
 	maxGPTEntrySize = 4096
+	minGPT          = 34 * 512 // first sector, header and 128 entries
 )
 
 // readLayout reads the partition table of a disk of size bytes. A disk whose first sector
@@ -76,7 +77,11 @@ func readLayout(r io.ReaderAt, size int64) (layout, error) {
 	for i := range 4 {
 		e := mbr[446+16*i:]
 		first, count := int64(le32(e[8:])), int64(le32(e[12:]))
-		if e[4] == 0 || count == 0 || e[4] == mbrProtective {
+		if e[4] == mbrProtective {
+			l.end = max(l.end, minGPT) // a GPT was there, and none is found
+			continue
+		}
+		if e[4] == 0 || count == 0 {
 			continue
 		}
 		l.partitions = append(l.partitions, partition{id: e[4], offset: first * 512, length: count * 512})
