@@ -25,10 +25,13 @@ type unitRow struct{ Unit, Took, W string }
 // slowestUnits bounds the list of slow units under a boot.
 const slowestUnits = 8
 
-var phases = []struct {
+// phase is one part of a boot, as the page colours and calls it.
+type phase struct {
 	class, text string
 	of          func(Boot) time.Duration
-}{
+}
+
+var phases = []phase{
 	{"p-loader", "firmware and boot loader", func(b Boot) time.Duration { return b.Loader }},
 	{"p-kernel", "kernel", func(b Boot) time.Duration { return b.Kernel }},
 	{"p-initrd", "initrd", func(b Boot) time.Duration { return b.Initrd }},

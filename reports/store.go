@@ -25,16 +25,21 @@ const (
 // with full evidence is a tenth of it.
 const MaxResultsSize = 64 << 20
 
-// VersionError means that a file was written by a later format than this
-// program reads.
-type VersionError struct {
+// FormatError means that what is at Path is no results this program can use.
+type FormatError struct {
 	Path string
-	Got  int
+	Err  error
 }
 
+func (e *FormatError) Error() string { return fmt.Sprintf("cannot read results %s: %v", e.Path, e.Err) }
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// VersionError means that results were written in a later format than this
+// program reads. A *FormatError wraps it.
+type VersionError struct{ Got int }
+
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("cannot read %s: it has format version %d and this program reads up to %d: use a newer assay",
-		e.Path, e.Got, FormatVersion)
+	return fmt.Sprintf("they have format version %d and this program reads up to %d: use a newer assay", e.Got, FormatVersion)
 }
 
 // Write puts results.json, junit.xml, results.tap and index.html into dir,
@@ -99,6 +104,9 @@ func EncodeJSON(w io.Writer, run *Run) error {
 // version (a later one is a *VersionError), its words (see Validate). Fields
 // that this version does not know are left out of what it returns and stay in
 // the file. Counts are taken anew from the cases.
+//
+// What is there and is no usable results.json is a *FormatError; what cannot
+// be opened is the file system's error.
 func Read(path string) (*Run, error) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -108,55 +116,55 @@ func Read(path string) (*Run, error) {
 		dir := path
 		path = filepath.Join(dir, ResultsFile)
 		if st, err = os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cannot read results: %s holds no %s", dir, ResultsFile)
+			return nil, &FormatError{dir, errors.New("the folder holds no " + ResultsFile)}
 		} else if err != nil {
 			return nil, fmt.Errorf("cannot read results: %w", err)
 		}
 	}
+	// A pipe or a device might never end, or never begin.
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("cannot read results: %s is not a regular file", path)
+		return nil, &FormatError{path, errors.New("it is not a regular file")}
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read results: %w", err)
 	}
 	defer f.Close()
-	run, err := decode(f, path)
+	data, err := io.ReadAll(io.LimitReader(f, MaxResultsSize+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read results: %w", err)
+	}
+	run, err := decode(data)
+	if err != nil {
+		return nil, &FormatError{path, err}
 	}
 	run.Dir = filepath.Dir(path)
 	return run, nil
 }
 
-// decode reads a results.json; name is for errors.
-func decode(from io.Reader, name string) (*Run, error) {
-	data, err := io.ReadAll(io.LimitReader(from, MaxResultsSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, err)
-	}
+func decode(data []byte) (*Run, error) {
 	if len(data) > MaxResultsSize {
-		return nil, fmt.Errorf("cannot read %s: it is larger than %d bytes", name, MaxResultsSize)
+		return nil, fmt.Errorf("the file is larger than %d bytes", MaxResultsSize)
 	}
 	// The version first: a later format may differ anywhere else.
 	var head struct {
 		Version *int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, located(err, data))
+		return nil, located(err, data)
 	}
 	switch {
 	case head.Version == nil:
-		return nil, fmt.Errorf("cannot read %s: it has no version, so it is no %s of assay", name, ResultsFile)
+		return nil, errors.New("it has no version, so assay did not write it")
 	case *head.Version > FormatVersion:
-		return nil, &VersionError{Path: name, Got: *head.Version}
+		return nil, &VersionError{Got: *head.Version}
 	}
 	var run Run
 	if err := json.Unmarshal(data, &run); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, located(err, data))
+		return nil, located(err, data)
 	}
 	if err := run.Validate(); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, err)
+		return nil, err
 	}
 	return run.tidy(), nil
 }
