@@ -81,7 +81,7 @@ func (c *Cache) readNote(d artifact.Digest) *note {
 		return nil
 	}
 	for _, k := range n.Disks {
-		if k.File != filepath.Base(k.File) && k.File != "" {
+		if k.File != "" && !diskName.MatchString(k.File) {
 			return nil
 		}
 	}
