@@ -152,7 +152,7 @@ func junitCaseOf(s Suite, c Case) junitCase {
 		j.Properties.List = append(j.Properties.List, properties("tracker", c.Known.Tracker, "expires", c.Known.Expires).List...)
 	}
 	message := Line(c.Message, MessageLimit)
-	result := &junitResult{Type: string(c.Fault), Message: message,
+	result := &junitResult{Type: Line(string(c.Fault), 40), Message: message,
 		// Some readers show the attribute and some the text.
 		Text: xmlText(strings.TrimSuffix(c.Message+"\n"+excerpt(c.Details, DetailsLimit), "\n"))}
 	switch c.Standing() {

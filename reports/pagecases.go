@@ -147,7 +147,7 @@ func (p *pageCase) tell(c Case, room *int, open bool) {
 	if c.Outcome == Errored && c.Fault == FaultImage || c.Outcome != Errored && c.Outcome != Failed {
 		p.Badges = append(p.Badges, badge{"outcome " + Line(string(c.Outcome), 40), "open"})
 	}
-	p.Details = budget(Clean(excerpt(c.Details, DetailsLimit)), room)
+	p.Details = budget(excerpt(c.Details, DetailsLimit), room)
 	p.Replay = Line(c.Replay, 4000)
 	for i, e := range c.Evidence {
 		if i == pageEvidence {
@@ -155,7 +155,7 @@ func (p *pageCase) tell(c Case, room *int, open bool) {
 			break
 		}
 		item := pageEvidenceItem{Kind: Line(e.Kind, 40), Title: Line(e.Title, 300), Path: Line(e.Path, 500), Href: link(e.Path)}
-		item.Excerpt = budget(Clean(Excerpt(e.Excerpt)), room)
+		item.Excerpt = budget(Excerpt(e.Excerpt), room)
 		if open && item.Excerpt != "" {
 			item.Open, open = true, false
 		}
@@ -176,11 +176,12 @@ func (p *pageCase) tell(c Case, room *int, open bool) {
 	}
 }
 
+// budget cleans s while there is room for it on the page.
 func budget(s string, room *int) string {
-	s = strings.TrimRight(s, "\n ")
 	if len(s) > *room {
 		return "(the page is full: see the file, or results.json)"
 	}
+	s = strings.TrimRight(Clean(s), "\n ")
 	*room -= len(s)
 	return s
 }
