@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
+
+	"assay/artifact"
 )
 
 // slowCreate is ten times what libvirt needs; above it something is wrong with
@@ -23,7 +25,9 @@ func (h *Host) Boot(ctx context.Context, s Spec) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare guest %s: %w", s.Name, err)
 	}
-	m.origin = &origin{nvram: w.nvram}
+	if s.Firmware == artifact.UEFI {
+		m.nvram = w.nvram
+	}
 	start := time.Now()
 	err = removeIfThere(w.nvram)
 	var x string

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
@@ -23,10 +24,13 @@ type Machine struct {
 	host    *Host
 	name    string
 	id      libvirt.UUID
-	origin  *origin
 	net     *network.Network
 	serial  *serialPort
 	libvirt session
+	// nvram is the UEFI variable store, "" for a BIOS guest. It is removed when
+	// the guest ends, unless Save takes it over.
+	nvram     string
+	keepNVRAM atomic.Bool
 
 	// events holds the first stop event; more would not tell more.
 	events chan libvirt.DomainEventStoppedDetailType
@@ -40,11 +44,6 @@ type Machine struct {
 	// goroutines did, too.
 	gone, released chan struct{}
 	end            End
-}
-
-// origin is what a guest's definition was made from, for its forks.
-type origin struct {
-	nvram string
 }
 
 // domain is how libvirt is told which one.
@@ -122,6 +121,11 @@ func (m *Machine) release() {
 		m.net.Close()
 	}
 	m.libvirt.close()
+	if m.nvram != "" && !m.keepNVRAM.Load() {
+		if err := removeIfThere(m.nvram); err != nil {
+			m.host.log.Warn("cannot remove the UEFI variables of an ended guest", "guest", m.name, "error", err)
+		}
+	}
 	m.host.forget(m)
 	close(m.released)
 }
