@@ -110,3 +110,32 @@ func TestCoreDumps(t *testing.T) {
 			Guest: with("file: /var/lib/systemd/coredump/core.x\n")},
 	})
 }
+
+func TestKernelPatternsOnRealCrashes(t *testing.T) {
+	root := os.Getenv("ASSAY_SAMPLES")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared", "samples")
+	}
+	bad, _ := filepath.Glob(filepath.Join(root, "boot/kernel-crash/*"))
+	if len(bad) == 0 {
+		t.Skip("0 samples in boot/kernel-crash of ASSAY_SAMPLES")
+	}
+	var missed []string
+	for _, f := range bad {
+		if strings.Contains(f, "not_oops") || strings.Contains(f, "no_oops") {
+			continue
+		}
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, p := range kernelPatterns {
+			found = found || p.re.Match(b)
+		}
+		if !found {
+			missed = append(missed, filepath.Base(f))
+		}
+	}
+	t.Logf("%d of %d crashes not recognised: %v", len(missed), len(bad), missed)
+}
