@@ -1,0 +1,84 @@
+# Assay's commands for people. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+# Where images and runs are kept; empty is assay's own choice.
+ASSAY_CACHE ?=
+export ASSAY_CACHE
+
+# What one guest test needs on a host without KVM is a matter of minutes; the
+# whole must end well before CI gives up.
+UNIT_TIMEOUT ?= 10m
+GUEST_TIMEOUT ?= 40m
+FUZZTIME ?= 10s
+
+# Packages with tests that boot guests, and packages with fuzz targets.
+guest_packages = $(shell grep -rl --include='*_test.go' ASSAY_GUEST_TESTS . | xargs -r -n1 dirname | sort -u)
+fuzz_packages = $(shell grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u)
+
+# The reference image is built by root (loop devices, ownership).
+as_root = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=ASSAY_CACHE)
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what is missing to run guests, and start libvirt
+	@scripts/setup
+
+.PHONY: build
+build: ## build ./assay
+	$(GO) build -o assay ./cmd/assay
+
+.PHONY: demo
+demo: setup build ## build a real ostree image, judge it, say where the report is
+	@mkdir -p .cache
+	$(GO) build -o .cache/fixtures ./fixtures/cmd/fixtures
+	$(as_root) .cache/fixtures image | tee .cache/image.path
+	./assay run "$$(tail -n 1 .cache/image.path)"
+
+.PHONY: check
+check: ## format, vet, lint, tidy diff
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+		if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w mends it):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	@scripts/lint
+	$(GO) mod tidy -diff
+	bash -n .ci/run scripts/setup scripts/lint
+
+.PHONY: unit
+unit: ## tests that need neither root nor guests
+	$(GO) test -race -timeout $(UNIT_TIMEOUT) ./...
+
+.PHONY: acceptance
+acceptance: setup ## tests that boot real guests
+	@[ -n "$(guest_packages)" ] || { echo "no guest test was found" >&2; exit 1; }
+	ASSAY_GUEST_TESTS=1 $(GO) test -v -count=1 -p 1 -timeout $(GUEST_TIMEOUT) $(guest_packages)
+
+.PHONY: test
+test: setup unit acceptance ## all tests; boots real guests
+
+.PHONY: corpus
+corpus: setup ## every deliberately broken image, each of which must be rejected by the right check (hours without KVM)
+	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -run 'Broken|Healthy' ./cmd/assay
+
+.PHONY: bench
+bench: setup ## the figures of docs/performance.md
+	ASSAY_GUEST_TESTS=1 $(GO) test -run '^$$' -bench . -benchmem -timeout 3h ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, FUZZTIME (10s) each
+	@for package in $(fuzz_packages); do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$package/*_test.go); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built here (the cache of images stays)
+	rm -rf assay .cache assay-results
