@@ -125,12 +125,16 @@ func (b *Base) Verify() error {
 	if was != is {
 		return changed
 	}
+	began := b.cache.now()
 	m := newMeter(context.Background(), src, nil)
 	if err := m.drain(); err != nil {
 		return err
 	}
 	if m.digest() != b.Image.Digest {
 		return changed
+	}
+	if src.id.settled(began) {
+		return b.cache.rememberDigest(src.id, b.Image.Digest)
 	}
 	return nil
 }
@@ -201,7 +205,7 @@ func (c *Cache) knownDigest(ctx context.Context, d artifact.Digest, src *source,
 
 // lockImage keeps the images of a digest from being trimmed while they are in use.
 func (c *Cache) lockImage(ctx context.Context, d artifact.Digest) (*fileLock, error) {
-	return acquire(ctx, filepath.Join(c.dir, d.Hex()+".lock"), unix.LOCK_SH)
+	return acquire(ctx, c.imageLock(d), unix.LOCK_SH)
 }
 
 func (n *note) mustBeStored(opt Options) bool {

@@ -6,10 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"assay/artifact"
 )
 
 // Cache is a folder of unpacked images and of what is known about images seen before. Any
@@ -67,7 +70,8 @@ func OpenCache(root string) (*Cache, error) {
 // Dir is the folder that holds the images.
 func (c *Cache) Dir() string { return c.dir }
 
-// sweep removes temporary files and lock files that nobody holds, and old notes.
+// sweep removes temporary files and lock files that nobody holds, images that
+// nothing is known of, and old notes.
 func (c *Cache) sweep() error {
 	for _, dir := range []string{c.dir, c.seen} {
 		entries, err := os.ReadDir(dir)
@@ -82,6 +86,10 @@ func (c *Cache) sweep() error {
 				if err := removeIfFree(path); err != nil {
 					return err
 				}
+			case dir == c.dir && imageName.MatchString(e.Name()):
+				if err := c.removeOrphan(e.Name()); err != nil {
+					return err
+				}
 			case strings.HasSuffix(e.Name(), ".json"):
 				if fi, err := e.Info(); err == nil && c.now().Sub(fi.ModTime()) > forgetAfter && !c.describesImage(path) {
 					os.Remove(path)
@@ -91,6 +99,35 @@ func (c *Cache) sweep() error {
 	}
 	return nil
 }
+
+// imageName matches the unpacked images; its first group is the digest's digits.
+var imageName = regexp.MustCompile(`^([0-9a-f]{64})(-[0-9]+)?\.(qcow2|raw)$`)
+
+// removeOrphan removes an image without a note: its import was killed between the two.
+func (c *Cache) removeOrphan(name string) error {
+	d, err := artifact.ParseDigest(imageName.FindStringSubmatch(name)[1])
+	if err != nil || c.readNote(d) != nil {
+		return err
+	}
+	// Whoever publishes or uses the image holds its lock.
+	lock, err := tryLock(c.imageLock(d), unix.LOCK_EX)
+	if errors.Is(err, errLocked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.remove()
+	if c.readNote(d) != nil {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(c.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (c *Cache) imageLock(d artifact.Digest) string { return filepath.Join(c.dir, d.Hex()+".lock") }
 
 // describesImage reports that the note belongs to an unpacked image.
 func (c *Cache) describesImage(note string) bool {

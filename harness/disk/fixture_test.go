@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
 )
 
 // A disk for tests: boot code, a GPT with an EFI system partition that holds a
@@ -123,18 +122,7 @@ func qcow2Of(t testing.TB, disk []byte, convertArgs ...string) []byte {
 func gzipped(t testing.TB, b []byte) []byte {
 	t.Helper()
 	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	w.Write(b)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func xzipped(t testing.TB, b []byte) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w, err := xz.WriterConfig{DictCap: 1 << 20}.NewWriter(&buf)
+	w, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,22 +133,31 @@ func xzipped(t testing.TB, b []byte) []byte {
 	return buf.Bytes()
 }
 
+// xzipped and bzipped need the programs: the libraries' writers are slow under the race
+// detector, or do not exist.
+func xzipped(t testing.TB, b []byte) []byte { t.Helper(); return filtered(t, b, "xz", "-0") }
+
+func bzipped(t testing.TB, b []byte) []byte { t.Helper(); return filtered(t, b, "bzip2", "-1") }
+
+func filtered(t testing.TB, b []byte, args ...string) []byte {
+	t.Helper()
+	path := write(t, "x", b)
+	tool(t, args[0], append(args[1:], "-k", path)...)
+	m, err := filepath.Glob(path + ".*")
+	if err != nil || len(m) != 1 {
+		t.Fatalf("%q made %v, %v", args, m, err)
+	}
+	return read(t, m[0])
+}
+
 func zstded(t testing.TB, b []byte) []byte {
 	t.Helper()
-	w, err := zstd.NewWriter(nil)
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
 	return w.EncodeAll(b, nil)
-}
-
-// bzipped needs the bzip2 program: no library here writes that format.
-func bzipped(t testing.TB, b []byte) []byte {
-	t.Helper()
-	path := write(t, "x", b)
-	tool(t, "bzip2", path)
-	return read(t, path+".bz2")
 }
 
 type member struct {

@@ -140,7 +140,7 @@ func FuzzBox(f *testing.F) {
 				t.Fatalf("left behind: %v", l)
 			}
 		}()
-		i.readBox(newBoundedReader(bytes.NewReader(b), i.limit))
+		i.readBox(&boundedReader{bytes.NewReader(b), i.limit, tooLarge(i.limit)})
 	})
 }
 

@@ -18,12 +18,20 @@ import (
 func (i *importing) unpack(ctx context.Context, k kind) (*note, error) {
 	var content io.Reader = i.meter
 	coding := k.compression()
+	stated := false // i.limit is what the file itself states
 	if coding != artifact.Uncompressed {
 		i.limit = min(i.opt.MaxSize, ratioFloor+ratio*i.src.id.Size)
 		if k == kindXZ {
-			if size, err := xzUnpackedSize(i.src.file, i.src.id.Size, i.limit); err == nil && size > i.limit {
+			// The decoder accepts no stream without its index, nor one of another length than
+			// the index says: a download that was cut short is known at once, and so is a bomb.
+			size, err := xzUnpackedSize(i.src.file, i.src.id.Size, i.limit)
+			switch {
+			case err != nil:
+				return nil, badInput("Fetch the image again and compare its checksum.", "its xz data is damaged or cut short: there is no sound index at its end")
+			case size > i.limit:
 				return nil, tooLarge(i.limit)
 			}
+			stated, i.limit = true, size
 		}
 		u, err := unpack(ctx, k, i.meter, i.cache.xz)
 		if err != nil {
@@ -32,7 +40,11 @@ func (i *importing) unpack(ctx context.Context, k kind) (*note, error) {
 		defer u.Close()
 		content = u
 	}
-	peek := bufio.NewReaderSize(newBoundedReader(content, i.limit), headSize)
+	beyond := tooLarge(i.limit)
+	if stated {
+		beyond = badInput("Do not trust this file.", "it unpacks to more than the %s that its own index states", bytesText(i.limit))
+	}
+	peek := bufio.NewReaderSize(&boundedReader{content, i.limit, beyond}, headSize)
 	head, err := peek.Peek(headSize)
 	if err != nil && err != io.EOF {
 		return nil, err

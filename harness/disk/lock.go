@@ -93,3 +93,9 @@ func (l *fileLock) release() error {
 	l.file = nil
 	return f.Close()
 }
+
+// remove gives an exclusive lock up and removes its file; who waits for it makes a new one.
+func (l *fileLock) remove() {
+	os.Remove(l.path)
+	l.release()
+}

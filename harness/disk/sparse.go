@@ -91,21 +91,17 @@ type writeError struct{ err error }
 func (e *writeError) Error() string { return fmt.Sprintf("cannot write to the cache: %v", e.err) }
 func (e *writeError) Unwrap() error { return e.err }
 
-// boundedReader returns an *InputError once more than limit bytes come.
+// boundedReader returns beyond once more than left bytes have come.
 type boundedReader struct {
-	r     io.Reader
-	left  int64
-	limit int64
-}
-
-func newBoundedReader(r io.Reader, limit int64) *boundedReader {
-	return &boundedReader{r: r, left: limit, limit: limit}
+	r      io.Reader
+	left   int64
+	beyond *InputError
 }
 
 func (b *boundedReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return n, tooLarge(b.limit)
+		return n, b.beyond
 	}
 	return n, err
 }
