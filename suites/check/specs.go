@@ -26,6 +26,9 @@ type Event struct {
 	Details string          `json:"details,omitempty"`
 	// Log is what the check wrote with T.Log.
 	Log string `json:"log,omitempty"`
+	// Commands are the commands of a failed check and what they said, as a
+	// terminal would show them.
+	Commands string `json:"commands,omitempty"`
 }
 
 // Specs declares the checks as Ginkgo specs, one container per suite, in the

@@ -1,0 +1,8 @@
+// Package all registers every suite: a program that imports it can run any
+// check. It holds nothing else.
+package all
+
+import (
+	_ "assay/suites/base"
+	_ "assay/suites/cloudinit"
+)

@@ -1,0 +1,195 @@
+// Package engine is the container engines of a guest, podman and docker, as
+// the suites storage, runtime and containers use them: the same words for
+// both, whatever differs hidden behind one type.
+//
+// It states what an engine said and did; whether that is right is for the
+// checks. It needs of the guest what the image ships, and skips where that is
+// nothing.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"assay/harness/guest"
+	"assay/reports"
+	"assay/suites/check"
+	"assay/suites/probe"
+)
+
+// Name is a container engine's program.
+type Name string
+
+// The engines that are known.
+const (
+	Podman Name = "podman"
+	Docker Name = "docker"
+)
+
+// Engine is one container engine of one guest.
+type Engine struct {
+	Name Name
+	t    *check.T
+	// user runs it without root's rights; empty is root.
+	user string
+	env  map[string]string
+}
+
+// DetectScript prints the engines that the image ships. A docker that is a
+// script is another program under docker's name (podman-docker).
+const DetectScript = `
+command -v podman >/dev/null 2>&1 && echo podman
+d=$(command -v docker 2>/dev/null) && [ "$(head -c 2 "$d")" != '#!' ] && echo docker
+exit 0`
+
+// All returns the engines of the guest, and skips when there is none.
+func All(ctx context.Context, t *check.T) ([]Engine, error) {
+	out, err := probe.Output(ctx, t, "sh", DetectScript)
+	if err != nil {
+		return nil, err
+	}
+	var all []Engine
+	for _, name := range probe.Lines(out) {
+		all = append(all, Engine{Name: Name(name), t: t})
+	}
+	if len(all) == 0 {
+		return nil, check.Skipf("the image ships no container engine (podman, docker)")
+	}
+	return all, nil
+}
+
+// Each asks the question of every engine of the guest. The first failure is
+// the answer, with the engine's name before it; when all skip, that is the
+// answer; an engine that skips beside one that passes is noted.
+func Each(ctx context.Context, t *check.T, ask func(ctx context.Context, e Engine) error) error {
+	all, err := All(ctx, t)
+	if err != nil {
+		return err
+	}
+	var skips []string
+	for _, e := range all {
+		err := ask(ctx, e)
+		j := check.Classify(err)
+		switch j.Outcome {
+		case reports.Passed:
+		case reports.Skipped:
+			skips = append(skips, fmt.Sprintf("%s: %s", e.Name, j.Message))
+		case reports.Failed:
+			return check.FailWith(j.Details, "%s: %s", e.Name, j.Message)
+		default:
+			return err
+		}
+	}
+	if len(skips) == len(all) {
+		return check.Skipf("%s", strings.Join(skips, "; "))
+	}
+	for _, s := range skips {
+		t.Log("not asked of %s", s)
+	}
+	return nil
+}
+
+// As is the engine run by an ordinary user, with the environment of a session.
+func (e Engine) As(user string, env map[string]string) Engine {
+	e.user, e.env = user, env
+	return e
+}
+
+// Guest is where the engine runs.
+func (e Engine) Guest() *check.T { return e.t }
+
+// runLimit is how long one engine command may take on a KVM host.
+const runLimit = time.Minute
+
+// Run runs one engine command. A non-zero exit is a result, as with guest.Run.
+func (e Engine) Run(ctx context.Context, args ...string) (guest.Result, error) {
+	return e.t.Run(ctx, guest.Command{Args: append([]string{string(e.Name)}, args...), User: e.user, Env: e.env, Limit: runLimit})
+}
+
+// Must runs one engine command and returns what it prints. When it fails, that
+// is the image's failure to do what purpose says: "run a container".
+func (e Engine) Must(ctx context.Context, purpose string, args ...string) (string, error) {
+	r, err := e.Run(ctx, args...)
+	if err != nil {
+		return "", err
+	}
+	if !r.OK() {
+		return "", Failed(purpose, args, r)
+	}
+	return strings.TrimSpace(r.Stdout), nil
+}
+
+// Failed is the failure of an engine command. One that could not be answered
+// for the harness's own registry is no fault of the image.
+func Failed(purpose string, args []string, r guest.Result) error {
+	if unreachable.MatchString(r.Stderr) {
+		return check.Infraf("cannot %s: the harness's registry does not answer: %s", purpose, r.Said())
+	}
+	return check.FailWith(strings.Join(args, " ")+"\n"+probe.Clip(r.Stdout+r.Stderr, 4000), "cannot %s: %s", purpose, said(r))
+}
+
+var unreachable = regexp.MustCompile(`(dial tcp|pinging container registry).*(connection refused|no route to host|i/o timeout|deadline exceeded)`)
+
+// said is the telling line: engines print it after "Error:".
+func said(r guest.Result) string {
+	for _, l := range probe.Lines(r.Stderr) {
+		if strings.HasPrefix(l, "Error") || strings.Contains(l, "level=error") {
+			return oneLine(l)
+		}
+	}
+	return oneLine(r.Said())
+}
+
+func oneLine(s string) string {
+	return strings.ReplaceAll(probe.Clip(strings.Join(strings.Fields(s), " "), 300), "\n", " ")
+}
+
+// cleanUpLimit is for taking a container away, on a KVM host.
+const cleanUpLimit = 20 * time.Second
+
+// Remove takes containers away, whatever became of them, also when ctx has
+// ended. What cannot be removed goes with the guest.
+func (e Engine) Remove(ctx context.Context, containers ...string) {
+	limit := time.Duration(float64(cleanUpLimit) * e.t.Scale())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	if _, err := e.Run(ctx, append([]string{"rm", "-f"}, containers...)...); err != nil {
+		e.t.Log("cannot remove %s: %v", strings.Join(containers, ", "), err)
+	}
+}
+
+// WaitFor asks again until done says so or limit (on a KVM host) has passed;
+// the error then is the last thing done said.
+func (e Engine) WaitFor(ctx context.Context, limit time.Duration, done func(ctx context.Context) (bool, error)) error {
+	deadline := time.Duration(float64(limit) * e.t.Scale())
+	within, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	pause := time.NewTicker(time.Second)
+	defer pause.Stop()
+	for {
+		ok, err := done(within)
+		switch {
+		case ok:
+			return nil
+		case within.Err() != nil && ctx.Err() == nil:
+			return ErrNotInTime
+		case err != nil:
+			return err
+		}
+		select {
+		case <-within.Done():
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return ErrNotInTime
+		case <-pause.C:
+		}
+	}
+}
+
+// ErrNotInTime means that what WaitFor waited for did not come about.
+var ErrNotInTime = errors.New("it did not come about in time")
