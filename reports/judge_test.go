@@ -121,7 +121,7 @@ func randomSuites(r *rand.Rand) []Suite {
 func TestJudgeProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	seen := map[Verdict]int{}
-	for n := range 50_000 {
+	for n := range 8_000 {
 		suites := randomSuites(r)
 		verdict, reason := Judge(suites)
 		seen[verdict]++
@@ -168,7 +168,7 @@ func TestJudgeProperties(t *testing.T) {
 		}
 	}
 	for _, v := range Verdicts {
-		if seen[v] < 500 {
+		if seen[v] < 100 {
 			t.Errorf("only %d of the random runs are %s: the properties say little", seen[v], v)
 		}
 	}

@@ -31,8 +31,8 @@ var pageTemplate = sync.OnceValues(func() (*template.Template, error) {
 const (
 	pageCases    = 200
 	pageEvidence = 24
-	pageAttempts = 12
-	pageExcerpts = 4 << 20
+	pageAttempts = 8
+	pageExcerpts = 3 << 20
 )
 
 // EncodePage writes run as one HTML page that fetches nothing: no script, no

@@ -166,7 +166,7 @@ func (p *pageCase) tell(c Case, room *int, open bool) {
 			break
 		}
 		p.Attempts = append(p.Attempts, pageAttempt{N: a.Number, Guest: Line(a.Guest, 100),
-			Outcome: strings.TrimSpace(Line(string(a.Outcome), 40) + ", " + faultWords(a.Fault)), Message: Line(a.Message, 1000), Took: roughly(a.Took)})
+			Outcome: strings.TrimSpace(Line(string(a.Outcome), 40) + ", " + faultWords(a.Fault)), Message: Line(a.Message, 500), Took: roughly(a.Took)})
 	}
 	if c.Known.Covers() {
 		p.TrackerText, p.Reason, p.Expires = Line(c.Known.Tracker, 500), Line(c.Known.Reason, 1000), Line(c.Known.Expires, 40)

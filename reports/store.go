@@ -125,6 +125,9 @@ func Read(path string) (*Run, error) {
 	if !st.Mode().IsRegular() {
 		return nil, &FormatError{path, errors.New("it is not a regular file")}
 	}
+	if st.Size() > MaxResultsSize {
+		return nil, &FormatError{path, errTooLarge}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read results: %w", err)
@@ -142,9 +145,11 @@ func Read(path string) (*Run, error) {
 	return run, nil
 }
 
+var errTooLarge = fmt.Errorf("the file is larger than %d bytes", MaxResultsSize)
+
 func decode(data []byte) (*Run, error) {
 	if len(data) > MaxResultsSize {
-		return nil, fmt.Errorf("the file is larger than %d bytes", MaxResultsSize)
+		return nil, errTooLarge // it grew while it was read
 	}
 	// The version first: a later format may differ anywhere else.
 	var head struct {
