@@ -2,6 +2,7 @@ package disk
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -188,6 +190,30 @@ func TestRefusedPaths(t *testing.T) {
 	} {
 		wantInputError(t, openCache(t), path, Options{}, problem)
 	}
+}
+
+// An image that a guest writes to is refused: what is tested would not be what was hashed.
+func TestImageInUse(t *testing.T) {
+	path := write(t, "x.qcow2", qcow2Of(t, fixtureDisk()))
+	cmd := exec.CommandContext(t.Context(), "qemu-io", "-f", "qcow2", path)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatalf("cannot start qemu-io (package qemu-utils): %v", err)
+	}
+	defer func() { in.Close(); _ = cmd.Wait() }()
+	// Its answer tells that it has the image open, and so locked.
+	fmt.Fprintln(in, "length")
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("qemu-io said %q, %v", line, err)
+	}
+	wantInputError(t, openCache(t), path, Options{}, "has it open for writing")
 }
 
 func TestSymlinkIsFollowed(t *testing.T) {

@@ -153,7 +153,7 @@ func checkQCOW2(ctx context.Context, path string, h *qcow2Header, fileSize int64
 			"it is damaged or cut short: qemu-img check found %d errors (first: %s)", check.Corruptions+check.Errors, first)
 	}
 	if strings.Contains(diag, "lock") {
-		return badInput("Stop the guest that uses it, or copy it.", "a running guest writes to it: %s", lastLine(diag))
+		return badInput("Stop the guest that uses it, or name a copy.", "a running guest or another program has it open for writing")
 	}
 	return badInput("Fetch or build the image again.", "qemu-img cannot check it: %s", lastLine(diag))
 }
