@@ -44,10 +44,8 @@ func Clean(s string) string {
 			b.WriteRune(r)
 		case r == '\u2028' || r == '\u2029' || r == '\u0085':
 			b.WriteByte('\n')
-		case r < 0x20:
-			b.WriteRune('\u2400' + r) // control pictures
-		case r == 0x7f:
-			b.WriteRune('\u2421')
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, r)
 		case isInvisible(r):
 			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
 		default:

@@ -18,7 +18,7 @@ func TestClean(t *testing.T) {
 		{"escape alone", "a\x1b", "a"},
 		{"8-bit CSI", "a\u009b31mb", "ab"},
 		{"line ends", "a\r\nb\r\r\nc\rd\r", "a\nb\nc\nd\n"},
-		{"controls", "a\x00\x07\x7fb", "a␀␇␡b"},
+		{"controls", "a\x00\x07\x7fb", `a\x00\x07\x7fb`},
 		{"direction", "abc\u202e321", "abc⟨U+202E⟩321"},
 		{"zero width", "pass\u200bed\ufeff", "pass⟨U+200B⟩ed⟨U+FEFF⟩"},
 		{"not UTF-8", "a\xff\xfeb", "a\uFFFDb"},

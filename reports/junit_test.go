@@ -98,7 +98,7 @@ func TestJUnitCleansText(t *testing.T) {
 	run := &Run{Suites: []Suite{suite("a", c)}}
 	run.Conclude()
 	f := junitOf(t, run).Suites[0].Cases[0].Failure
-	if f.Message != "a␀bc⟨U+FFFE⟩ ]]> <x>&amp;" || !strings.HasSuffix(f.Text, "]]>␁\nend") {
+	if f.Message != `a\x00bc⟨U+FFFE⟩ ]]> <x>&amp;` || !strings.HasSuffix(f.Text, "]]>\\x01\nend") {
 		t.Errorf("failure is %+v", f)
 	}
 }
