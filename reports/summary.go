@@ -44,7 +44,9 @@ func Summary(w io.Writer, run *Run, color bool) error {
 	groups := grouped(run.Suites)
 	told := 0
 	for _, g := range groups {
-		fmt.Fprintf(b, "\n%s\n", paint(sgrBold, g.heading()))
+		if told < summaryCases {
+			fmt.Fprintf(b, "\n%s\n", paint(sgrBold, g.heading()))
+		}
 		for _, c := range g.cases {
 			if told++; told > summaryCases {
 				continue
