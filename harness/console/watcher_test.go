@@ -151,7 +151,7 @@ func TestChunksDoNotMatter(t *testing.T) {
 		_, _ = bytewise.Write(input[i : i+1])
 	}
 	check(bytewise, "byte by byte")
-	for seed := range uint64(20) {
+	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		w := New(nil, still)
 		for rest := input; len(rest) > 0; {
