@@ -142,13 +142,14 @@ var rawRules = []rule{
 	{kind: NoBootDevice, needle: "", re: re(`^(?:No bootable device\.|Missing operating system|Operating system not found|Non-System disk|FATAL: No bootable medium)`), when: inFirmware, fatal: inFirmware, after: 1},
 	{kind: NoBootDevice, needle: "Shell", re: re(`^(?:UEFI Interactive Shell v|Shell>)`), when: inFirmware, fatal: inFirmware, prompt: true},
 
-	{kind: InitramfsShell, needle: "", re: re(`^(?:dracut:/#|\(initramfs\) )`), when: notUp, fatal: notUp, prompt: true},
+	{kind: InitramfsShell, needle: "dracut:/#", re: re(`^dracut:/#`), when: notUp, fatal: notUp, prompt: true},
+	{kind: InitramfsShell, needle: "(initramfs) ", re: re(`^\(initramfs\) `), when: notUp, fatal: notUp, prompt: true},
 	{kind: InitramfsShell, needle: "Entering emergency mode", re: re(`^Entering emergency mode\. Exit the shell to continue`), when: anyPhase, fatal: notUp, after: 4},
 	{kind: RootNotFound, needle: "", re: re(`^(?:ALERT! +\S+ does not exist\. +Dropping to a shell|Gave up waiting for root )`), when: notUp, fatal: notUp, after: 6},
 	{kind: RootNotFound, needle: "[FAILED] Failed to", re: noRoot, when: notUp, fatal: notUp, after: 8},
 
 	{kind: EmergencyShell, needle: " mode", re: re(`^(?:You are in|Welcome to) (?:emergency|rescue) mode[.!]`), fatal: notUp, after: 5},
-	{kind: EmergencyShell, needle: "", re: re(`^(?:Give root password for|Press Enter for) (?:system )?maintenance`), fatal: notUp, prompt: true, after: 2},
+	{kind: EmergencyShell, needle: " maintenance", re: re(`^(?:Give root password for|Press Enter for) (?:system )?maintenance`), fatal: notUp, prompt: true, after: 2},
 	{kind: EmergencyShell, needle: "root account is locked", re: re(`^Cannot open access to console, the root account is locked`), fatal: notUp, after: 3},
 	{kind: EmergencyShell, needle: "mergency", re: re(`^\[  OK  \] Reached target (?:emergency\.target|Emergency Mode)`), fatal: notUp, after: 4},
 	{kind: InitFroze, needle: "[!!!!!!]", re: re(`^\[!!!!!!\] `), fatal: anyPhase, after: 4},
@@ -165,6 +166,9 @@ var rawRules = []rule{
 // never prints.
 var banner = re(`^(?:SeaBIOS \(version |UEFI firmware \(version |BdsDxe: (?:loading|failed to load|starting) Boot|GRUB loading|Welcome to GRUB!)`)
 
+// promptRules are those of rawRules that look at unfinished lines.
+var promptRules []*rule
+
 func init() {
 	for _, set := range []struct {
 		rules []rule
@@ -175,6 +179,9 @@ func init() {
 			r.by = set.by
 			if r.when == 0 {
 				r.when = anyPhase
+			}
+			if r.prompt {
+				promptRules = append(promptRules, r)
 			}
 		}
 	}

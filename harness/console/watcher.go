@@ -40,6 +40,7 @@ type Watcher struct {
 	subs     map[int]chan Finding
 	nextSub  int
 	promptAt int64 // start of the line whose prompt has been reported, or -1
+	looked   int64 // start of the line whose beginning holds no prompt, or -1
 	boot     bootState
 }
 
@@ -53,7 +54,7 @@ type tailLine struct {
 func New(w io.Writer, now func() time.Time) *Watcher {
 	c := &Watcher{
 		out: w, now: now, limit: FileLimit,
-		perKind: map[Kind]int{}, subs: map[int]chan Finding{}, promptAt: -1,
+		perKind: map[Kind]int{}, subs: map[int]chan Finding{}, promptAt: -1, looked: -1,
 		boot: bootState{phase: inFirmware},
 	}
 	c.split.emit = c.line
@@ -98,18 +99,22 @@ func (c *Watcher) save(p []byte) {
 
 // unfinished looks for prompts in the line that has not ended.
 func (c *Watcher) unfinished() {
-	if c.split.started && c.promptAt != c.split.start {
-		c.prompts(c.split.line, "", c.split.start)
+	n := len(c.split.line)
+	if !c.split.started || c.promptAt == c.split.start || c.looked == c.split.start && n > maxPrompt {
+		return
 	}
+	if n >= maxPrompt {
+		c.looked = c.split.start // it will not get any more prompt than this
+	}
+	c.prompts(c.split.line, "", c.split.start)
 }
 
 // prompts tries the prompt rules on a line, once per line. text is the line to
 // show; empty while the line has not ended.
 func (c *Watcher) prompts(line []byte, text string, start int64) {
 	e := entry{author: raw, text: string(line[:min(len(line), maxPrompt)]), stamp: -1}
-	for i := range rawRules {
-		r := &rawRules[i]
-		if !r.prompt || r.when&c.boot.phase == 0 || !r.matches(&e) {
+	for _, r := range promptRules {
+		if r.when&c.boot.phase == 0 || !r.matches(&e) {
 			continue
 		}
 		if r.kind == LoginPrompt && strings.HasPrefix(e.text, "Last ") {

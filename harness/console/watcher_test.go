@@ -288,20 +288,30 @@ func FuzzWatcher(f *testing.F) {
 	})
 }
 
-func BenchmarkBoot(b *testing.B) {
-	var text []byte
+func bootText() (text []byte) {
 	for i := range 2000 {
 		text = fmt.Appendf(text, "[%5d.%06d] systemd[1]: Starting unit-%d.service - A unit that does things...\r\n", i/40, i, i)
 		text = fmt.Appendf(text, "[%5d.%06d] virtio_blk virtio%d: [vda] 20971520 512-byte logical blocks\r\n", i/40, i, i)
 		text = fmt.Appendf(text, "[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39munit-%d.service\x1b[0m - A unit.\r\n", i)
 	}
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		w := New(nil, still)
-		for rest := text; len(rest) > 0; {
-			n := min(512, len(rest))
-			_, _ = w.Write(rest[:n])
-			rest = rest[n:]
-		}
+	return text
+}
+
+// BenchmarkBoot watches a boot that prints far more than most, in pieces as a
+// socket gives them, and byte by byte.
+func BenchmarkBoot(b *testing.B) {
+	text := bootText()
+	for _, chunk := range []int{512, 1} {
+		b.Run(fmt.Sprint(chunk), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				w := New(nil, still)
+				for rest := text; len(rest) > 0; {
+					n := min(chunk, len(rest))
+					_, _ = w.Write(rest[:n])
+					rest = rest[n:]
+				}
+			}
+		})
 	}
 }
