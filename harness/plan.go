@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strings"
 
-	"assay/reports"
 	"assay/suites/check"
 )
 
@@ -100,12 +99,18 @@ func labelled(want, have []string) bool {
 	return hit || !positive
 }
 
-// nearest suggests a check whose name contains what was typed.
+// nearest suggests a check whose id contains what was typed, or whose name
+// stands in it.
 func nearest(all []check.Registered, typed string) string {
 	typed = strings.Trim(typed, "*?/")
-	for _, r := range all {
-		if typed != "" && (strings.Contains(string(r.ID()), typed) || strings.Contains(typed, r.Name)) {
-			return fmt.Sprintf("; did you mean %s? `assay suites` lists them", r.ID())
+	for _, fits := range []func(r check.Registered) bool{
+		func(r check.Registered) bool { return typed != "" && strings.Contains(string(r.ID()), typed) },
+		func(r check.Registered) bool { return strings.Contains(typed, r.Name) },
+	} {
+		for _, r := range all {
+			if fits(r) {
+				return fmt.Sprintf("; did you mean %s? `assay suites` lists them", r.ID())
+			}
 		}
 	}
 	return "; `assay suites` lists them"
@@ -155,9 +160,4 @@ func longestFirst(jobs []job, remembered map[string]float64) {
 		return s
 	}
 	sort.SliceStable(jobs, func(a, b int) bool { return seconds(jobs[a]) > seconds(jobs[b]) })
-}
-
-// replay is the command that runs one check again on the image.
-func replay(image string, id reports.CaseID) string {
-	return "assay run " + quote(image) + " --check " + quote(string(id))
 }

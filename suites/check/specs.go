@@ -43,7 +43,7 @@ func Specs(checks []Registered, newT func(r Registered, log func(string, ...any)
 		group := checks[start:end]
 		ginkgo.Describe(group[0].Suite.Name+": "+group[0].Suite.Title, func() {
 			for _, r := range group {
-				ginkgo.It(r.Title, ginkgo.Label(append([]string{string(r.ID())}, r.Labels...)...),
+				ginkgo.It(string(r.ID())+": "+r.Title, ginkgo.Label(r.Labels...),
 					func(ctx ginkgo.SpecContext) { spec(ctx, r, newT, tell) })
 			}
 		})

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"assay/fixtures/broken"
+	"assay/fixtures/refimage"
+	"assay/harness"
+	"assay/harness/machine"
+	"assay/reports"
+)
+
+// The tests of this file boot real guests. They run when ASSAY_GUEST_TESTS is
+// set, and then fail where no guest can run.
+func needGuests(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
+		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
+	}
+}
+
+// cacheDir is the host's own cache: prepared images are dear.
+func cacheDir(t *testing.T) string {
+	t.Helper()
+	d, err := harness.DefaultCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func referenceImage(t *testing.T) *refimage.Image {
+	t.Helper()
+	img, err := refimage.Ensure(t.Context(), refimage.Options{Cache: cacheDir(t), Log: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// assayProgram is this test binary under a name that makes it assay.
+func assayProgram(t *testing.T) string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "assay")
+	if err := os.Symlink(exe, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// ended is one `assay run` that ran to its end.
+type ended struct {
+	status int
+	stdout string
+	stderr string
+	run    *reports.Run
+}
+
+// assayRun runs `assay run` and reads its results.
+func assayRun(t *testing.T, image string, args ...string) ended {
+	t.Helper()
+	results := filepath.Join(t.ArtifactDir(), "results")
+	cmd := exec.CommandContext(t.Context(), assayProgram(t), append([]string{"run", "--results", results, image}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	var out, diag bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diag
+	err := cmd.Run()
+	e := ended{stdout: out.String(), stderr: diag.String()}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		e.status = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("assay run %s: exit %d\n%s%s", filepath.Base(image), e.status, e.stdout, e.stderr)
+	if e.run, err = reports.Read(results); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// leftovers are what runs must never leave: guests, files, reservations.
+func leftovers(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	owned, err := machine.ListOwned(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range owned {
+		out = append(out, "guest "+o.Name)
+	}
+	runs, err := filepath.Glob(filepath.Join(cacheDir(t), "runs", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(out, runs...)
+}
+
+// awaitClean waits until nothing is left, or says what is.
+func awaitClean(t *testing.T, limit time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := leftovers(t)
+		if len(left) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("left behind after %s: %s", limit, strings.Join(left, ", "))
+		}
+	}
+}
+
+// failures are the blocking cases that failed by the image's fault.
+func failures(run *reports.Run) (ids []string) {
+	for _, s := range run.Suites {
+		for _, c := range s.Cases {
+			if c.Blocking && c.Outcome == reports.Failed && c.Fault == reports.FaultImage {
+				ids = append(ids, string(c.ID))
+			}
+		}
+	}
+	return ids
+}
+
+// TestHealthyImageIsAccepted judges the reference image by every suite.
+// ASSAY_HEALTHY_RUNS repeats it.
+func TestHealthyImageIsAccepted(t *testing.T) {
+	needGuests(t)
+	img := referenceImage(t)
+	runs, _ := strconv.Atoi(os.Getenv("ASSAY_HEALTHY_RUNS"))
+	for n := range max(runs, 1) {
+		t.Run(strconv.Itoa(n+1), func(t *testing.T) {
+			e := assayRun(t, img.QCOW2)
+			if e.status != exitOK || e.run == nil || e.run.Verdict != reports.Accepted {
+				t.Fatalf("exit %d; want the healthy image accepted", e.status)
+			}
+			if e.run.Counts.Passed < 50 {
+				t.Errorf("only %d checks passed: the run was hollow", e.run.Counts.Passed)
+			}
+			if left := leftovers(t); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+}
+
+// brokenSets are the broken images that a test makes: one for each fault that
+// stops the boot and, in CI, one for all the others together; with
+// ASSAY_CORPUS=all one for every fault.
+func brokenSets() (sets [][]broken.Fault) {
+	var together []broken.Fault
+	for _, f := range broken.All() {
+		if f.Alone || os.Getenv("ASSAY_CORPUS") == "all" {
+			sets = append(sets, []broken.Fault{f})
+		} else {
+			together = append(together, f)
+		}
+	}
+	if len(together) > 0 {
+		sets = append(sets, together)
+	}
+	return sets
+}
+
+// TestBrokenImagesAreRejected boots each broken image and wants the right
+// checks to name its faults, and no other to.
+func TestBrokenImagesAreRejected(t *testing.T) {
+	needGuests(t)
+	img := referenceImage(t)
+	for _, faults := range brokenSets() {
+		name, want := faults[0].Name, []string{}
+		if len(faults) > 1 {
+			name = "together"
+		}
+		args := []string{}
+		for _, f := range faults {
+			want = append(want, f.Check)
+			if !strings.HasPrefix(f.Check, "boot/") {
+				args = append(args, "--check", f.Check)
+			}
+		}
+		if len(args) == 0 {
+			args = []string{"--check", "base/failed-units"}
+		}
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), name+".raw")
+			if err := broken.Make(t.Context(), img.Raw, out, faults...); err != nil {
+				t.Fatal(err)
+			}
+			e := assayRun(t, out, args...)
+			if e.status != exitRejected || e.run == nil {
+				t.Fatalf("exit %d; want %d, rejected", e.status, exitRejected)
+			}
+			got := failures(e.run)
+			for _, w := range want {
+				if !slices.Contains(got, w) {
+					t.Errorf("check %s did not name its fault; these failed: %q", w, got)
+				}
+			}
+			for _, g := range got {
+				if !slices.Contains(want, g) {
+					t.Errorf("check %s failed too, and names nothing that is broken", g)
+				}
+			}
+			if left := leftovers(t); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+}
+
+// TestKillLeavesNothing kills `assay run` at moments spread over a whole run.
+// ASSAY_KILLS sets how many.
+func TestKillLeavesNothing(t *testing.T) {
+	needGuests(t)
+	image := smallImage(t)
+	kills, _ := strconv.Atoi(os.Getenv("ASSAY_KILLS"))
+	kills = max(kills, 20)
+	// One whole run tells how long it takes.
+	began := time.Now()
+	assayRun(t, image, "--check", "base/os-release")
+	whole := time.Since(began)
+	program := assayProgram(t)
+	for n := range kills {
+		after := whole * time.Duration(n+1) / time.Duration(kills+1)
+		cmd := exec.Command(program, "run", "--results", filepath.Join(t.TempDir(), "r"), "--check", "base/os-release", image)
+		var diag bytes.Buffer
+		cmd.Stderr = &diag
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		timer.Stop()
+		t.Logf("killed after %s; it last said %s", after.Round(10*time.Millisecond), lastLineOf(diag.String()))
+		awaitClean(t, 30*time.Second)
+	}
+	// And no lock stops the next run.
+	if e := assayRun(t, image, "--check", "base/os-release"); e.run == nil {
+		t.Errorf("the run after the kills reached no verdict: exit %d", e.status)
+	}
+}
+
+func lastLineOf(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"assay/harness"
+	"assay/reports"
+)
+
+// runCommand is the state of `assay run`.
+type runCommand struct {
+	guestFlags
+	opt         harness.Options
+	results     string
+	retryFailed string
+	keep, debug bool
+	noRetry     bool
+	json        bool
+}
+
+func newRunCommand() *cobra.Command {
+	r := &runCommand{}
+	c := &cobra.Command{
+		Use:   "run [flags] IMAGE...",
+		Short: "Judge images",
+		Long: `Boot each image, run the acceptance suites in forks of its first boot, and print
+the verdict and the path of the report page.
+
+Exit status: 0 accepted, 3 rejected, 4 undecided, 2 bad command line or image,
+1 internal error, 130 interrupted. With several images the worst one counts.`,
+		Example: `  # everything
+  assay run fedora-coreos.qcow2.xz
+  # one check, with a shell in the guest when it fails
+  assay run image.qcow2 --check containers/run --debug
+  # again what failed last time
+  assay run --retry-failed assay-results/last
+  # with a newer tree to upgrade to
+  assay run image.qcow2 --update-repo ./repo --update-ref fedora/x86_64/coreos/stable`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args) },
+	}
+	r.guestFlags.add(c, &r.opt)
+	selectionFlags(c, &r.opt.Selection)
+	f := c.Flags()
+	f.StringVarP(&r.results, "results", "o", "", "folder for the results (default assay-results/TIME-IMAGE)")
+	f.StringVar(&r.retryFailed, "retry-failed", "", "run again what failed or was not answered in this results folder")
+	f.IntVar(&r.opt.Repeat, "repeat", 1, "run every check this often; one failure is a failure")
+	f.IntVar(&r.opt.Parallel, "parallel", 0, "guests at once (default: what the host holds)")
+	f.IntVar(&r.opt.Retries, "retries", harness.DefaultRetries, "fresh guests to try after an infrastructure fault")
+	f.BoolVar(&r.opt.NoFork, "no-fork", false, "boot a guest for every group of checks instead of forking one")
+	f.StringVar(&r.opt.UpdateRepo, "update-repo", "", "ostree repository with a newer tree, served to the guests")
+	f.StringVar(&r.opt.UpdateRef, "update-ref", "", "ref of the newer tree")
+	f.StringVar(&r.opt.KnownFile, "known", "", "known failures (YAML); a covered failure does not reject")
+	f.StringVar(&r.opt.Stream, "stream", "", "release stream of the image, for the scope of known failures")
+	f.Int64Var(&r.opt.MaxImageSize, "max-size", 0, "refuse images whose disk is larger, in bytes (default 64 GiB)")
+	f.BoolVar(&r.debug, "debug", false, "open a shell in a guest in which a check failed")
+	f.BoolVar(&r.keep, "keep", false, "keep guests in which a check failed until Ctrl-C, and say how to get in")
+	f.BoolVar(&r.json, "json", false, "print results.json on standard output")
+	c.MarkFlagsMutuallyExclusive("debug", "keep")
+	c.MarkFlagsRequiredTogether("update-repo", "update-ref")
+	return c
+}
+
+func (r *runCommand) run(c *cobra.Command, images []string) error {
+	if r.retryFailed != "" {
+		again, err := r.selectFailed(images)
+		if err != nil {
+			return err
+		}
+		images = again
+	}
+	if len(images) == 0 {
+		return usagef("no image was given; see `assay run --help`")
+	}
+	if len(images) > 1 && r.results != "" {
+		return usagef("--results names one folder, and there are %d images", len(images))
+	}
+	if r.opt.Repeat < 1 {
+		return usagef("cannot repeat %d times", r.opt.Repeat)
+	}
+	if r.opt.Retries <= 0 {
+		r.opt.Retries = -1 // none; 0 is the package's default
+	}
+	if err := r.guestFlags.apply(&r.opt); err != nil {
+		return err
+	}
+	worst := exitOK
+	for _, image := range images {
+		status, err := r.one(c, image)
+		if err != nil {
+			return err
+		}
+		worst = worse(worst, status)
+	}
+	if worst != exitOK {
+		return exitError(worst)
+	}
+	return nil
+}
+
+// worse orders what several images can end with: rejected beats undecided
+// beats accepted.
+func worse(a, b int) int {
+	rank := map[int]int{exitOK: 0, exitUndecided: 1, exitRejected: 2}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
+	if _, err := os.Stat(image); err != nil {
+		return 0, usagef("cannot judge %s: %w", image, errors.Unwrap(err))
+	}
+	opt := r.opt
+	opt.Image = image
+	opt.Results = r.results
+	if opt.Results == "" {
+		opt.Results = filepath.Join("assay-results", time.Now().UTC().Format("20060102-150405")+"-"+folderName(image))
+	}
+	p := newProgress(os.Stderr)
+	defer p.close()
+	opt.Progress = p.show
+	switch {
+	case r.debug:
+		opt.Hold = func(h harness.Held) { p.pause(func() { shellInto(c.Context(), h) }) }
+	case r.keep:
+		opt.Hold = func(h harness.Held) { p.pause(func() { explainHeld(os.Stderr, h) }); <-c.Context().Done() }
+	}
+	run, err := harness.Run(c.Context(), opt)
+	p.close()
+	if err != nil {
+		// A folder that a refused image left empty says nothing.
+		_ = os.Remove(opt.Results)
+		return 0, err
+	}
+	linkLast(opt.Results)
+	if r.json {
+		return verdictStatus(run.Verdict), reports.EncodeJSON(c.OutOrStdout(), run)
+	}
+	return verdictStatus(run.Verdict), reports.Summary(c.OutOrStdout(), run, isColorful(os.Stdout))
+}
+
+// folderName makes an image's name fit to be one folder.
+func folderName(image string) string {
+	keep := func(c rune) rune {
+		if c == '.' || c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			return c
+		}
+		return '_'
+	}
+	name := strings.TrimLeft(strings.Map(keep, filepath.Base(image)), ".")
+	return name[:min(len(name), 100)]
+}
+
+// linkLast points assay-results/last at the newest results, for people.
+func linkLast(results string) {
+	link := filepath.Join(filepath.Dir(results), "last")
+	if filepath.Base(filepath.Dir(results)) != "assay-results" {
+		return
+	}
+	if st, err := os.Lstat(link); err == nil && st.Mode()&os.ModeSymlink == 0 {
+		return // somebody's own
+	}
+	tmp := fmt.Sprintf("%s.%d", link, os.Getpid())
+	if os.Symlink(filepath.Base(results), tmp) == nil && os.Rename(tmp, link) != nil {
+		os.Remove(tmp)
+	}
+}
+
+// selectFailed chooses what failed or was not answered in earlier results, and
+// the image they are about when none was given.
+func (r *runCommand) selectFailed(images []string) ([]string, error) {
+	old, err := reports.Read(r.retryFailed)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	for _, s := range old.Suites {
+		for _, c := range s.Cases {
+			if c.Outcome == reports.Failed || c.Outcome == reports.Errored {
+				r.opt.Checks = append(r.opt.Checks, string(c.ID))
+			}
+		}
+	}
+	if len(r.opt.Checks) == 0 {
+		return nil, usagef("nothing failed in %s: there is nothing to run again", r.retryFailed)
+	}
+	if len(images) == 0 {
+		images = []string{old.Image.Path}
+	}
+	return images, nil
+}

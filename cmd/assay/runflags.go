@@ -1,0 +1,67 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"assay/artifact"
+	"assay/harness"
+)
+
+// noArgs and someArgs are cobra's rules as usage errors.
+func noArgs(c *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(c, args); err != nil {
+		return &usageError{err}
+	}
+	return nil
+}
+
+func selectionFlags(c *cobra.Command, s *harness.Selection) {
+	f := c.Flags()
+	f.StringSliceVar(&s.Suites, "suite", nil, "only these suites (globs; repeat or separate by commas)")
+	f.StringSliceVar(&s.Checks, "check", nil, "only these checks, suite/name (globs)")
+	f.StringSliceVar(&s.Labels, "label", nil, "only checks with one of these labels; !label leaves them out")
+}
+
+// guestFlags are what run and boot share.
+type guestFlags struct {
+	firmware string
+	verbose  bool
+}
+
+func (g *guestFlags) add(c *cobra.Command, o *harness.Options) {
+	f := c.Flags()
+	f.StringVar(&g.firmware, "firmware", "auto", "auto, uefi or bios")
+	f.IntVar(&o.MemoryMiB, "memory", harness.DefaultMemoryMiB, "memory of each guest, in MiB")
+	f.IntVar(&o.CPUs, "cpus", harness.DefaultCPUs, "virtual CPUs of each guest")
+	f.StringVar(&o.URI, "connect", os.Getenv("LIBVIRT_DEFAULT_URI"), "libvirt to use; default qemu:///system for root, qemu:///session for others")
+	f.StringVar(&o.Cache, "cache", "", "folder for prepared images and runs under way (default $ASSAY_CACHE, /var/cache/assay for root, ~/.cache/assay)")
+	f.BoolVarP(&g.verbose, "verbose", "v", false, "say what the harness does, on standard error")
+}
+
+// apply turns flags into options.
+func (g *guestFlags) apply(o *harness.Options) error {
+	switch g.firmware {
+	case "auto", "":
+	case string(artifact.UEFI), string(artifact.BIOS):
+		o.Firmware = artifact.Firmware(g.firmware)
+	default:
+		return usagef("cannot use firmware %q: want auto, uefi or bios", g.firmware)
+	}
+	if o.MemoryMiB < 128 {
+		return usagef("cannot give guests %d MiB of memory: no host boots in less than 128", o.MemoryMiB)
+	}
+	if o.CPUs < 1 {
+		return usagef("cannot give guests %d CPUs", o.CPUs)
+	}
+	level := slog.LevelWarn
+	if g.verbose {
+		level = slog.LevelDebug
+	}
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	o.Version = version()
+	o.Command = os.Args
+	return nil
+}

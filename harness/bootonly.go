@@ -1,0 +1,36 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"assay/reports"
+)
+
+// Boot boots the image as Run does and hands the guest to opt.Hold, also when
+// the guest did not come up for a reason of its own. Nothing is kept: the
+// results folder it writes to is temporary.
+func Boot(ctx context.Context, opt Options) error {
+	dir, err := os.MkdirTemp("", "assay-boot-")
+	if err != nil {
+		return &InfraError{err}
+	}
+	defer os.RemoveAll(dir)
+	opt.Results = dir
+	if err := opt.fill(); err != nil {
+		return err
+	}
+	s, err := open(ctx, opt, &reports.Run{Started: time.Now()})
+	if err != nil {
+		return err
+	}
+	i, g, err := s.bringUp(ctx, "boot")
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	g.Close()
+	s.hold(i, nil)
+	return errors.Join(i.close(), s.close())
+}

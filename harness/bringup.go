@@ -1,0 +1,291 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"assay/harness/console"
+	"assay/harness/guest"
+	"assay/reports"
+)
+
+// Limits of a boot.
+const (
+	// bootLimit is how long a boot may take on a KVM host, from power-on to
+	// the first command: ten times a slow cloud image.
+	bootLimit = 90 * time.Second
+	// idleTick is how often a guest's CPU time is looked at while it boots.
+	idleTick = 5 * time.Second
+	// idleShare is the part of one CPU below which a guest counts as idle. An
+	// idle Linux under emulation takes 2 to 5 %.
+	idleShare = 0.15
+	// stuckAfter ends a boot that was idle and silent that long. systemd gives
+	// up on units and on the network after 90 to 120 seconds, whatever the
+	// host's speed, and may go on booting then.
+	stuckAfter = 150 * time.Second
+	// stuckWhenUp is the same once the console shows that the boot is over.
+	stuckWhenUp = 45 * time.Second
+)
+
+// notUpError is a boot that did not come up, and whose fault that is.
+type notUpError struct {
+	diagnosis
+	guest    string
+	evidence []reports.Evidence
+}
+
+func (e *notUpError) Error() string { return e.Message }
+
+// bringUp boots the image and waits until it is up, trying again on a fresh
+// guest when the infrastructure was at fault. The error is a *notUpError when
+// a guest did not come up.
+func (s *session) bringUp(ctx context.Context, kind string) (*instance, *guest.SSH, error) {
+	for attempt := 0; ; attempt++ {
+		i, g, err := s.bringUpOnce(ctx, s.guestName(kind))
+		if err == nil {
+			return i, g, nil
+		}
+		var down *notUpError
+		if errors.As(err, &down) && down.Fault == reports.FaultImage {
+			return nil, nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		if attempt >= s.opt.Retries {
+			return nil, nil, err
+		}
+		s.note("boot tried again after an infrastructure fault: %v", err)
+	}
+}
+
+func (s *session) bringUpOnce(ctx context.Context, name string) (_ *instance, _ *guest.SSH, err error) {
+	end := s.span("boot", name, name, "booting "+name)
+	defer func() { end(err == nil) }()
+	i, err := s.boot(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, ready, err := s.await(ctx, i)
+	if err != nil {
+		if cerr := s.holdDown(i, err); cerr != nil {
+			s.opt.Log.Warn("cannot take down a guest", "guest", name, "err", cerr)
+		}
+		return nil, nil, err
+	}
+	s.recordBoot(ctx, i, g, ready)
+	return i, g, nil
+}
+
+// holdDown gives a person the chance to look at a guest that did not come up,
+// then takes it away.
+func (s *session) holdDown(i *instance, err error) error {
+	var down *notUpError
+	if errors.As(err, &down) && down.Fault == reports.FaultImage && s.opt.Hold != nil {
+		s.hold(i, []string{string(down.Check)})
+	}
+	return i.close()
+}
+
+// await waits until the guest is up, watching its console, its machine and its
+// CPU time for signs that it never will be.
+func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Readiness, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(float64(bootLimit)*s.scale))
+	defer cancel()
+	findings, unsubscribe := i.console.Subscribe()
+	defer unsubscribe()
+
+	type answer struct {
+		g     *guest.SSH
+		ready guest.Readiness
+		err   error
+	}
+	answers := make(chan answer, 1)
+	stages := make(chan struct{}, 16)
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		g, ready, err := i.enter(wait, func(guest.Observation) {
+			select {
+			case stages <- struct{}{}:
+			default: // only a hint of progress
+			}
+		})
+		answers <- answer{g, ready, err}
+	}()
+
+	idle := newIdleWatch(began)
+	tick := time.NewTicker(idleTick)
+	defer tick.Stop()
+	e := ending{}
+	fail := func(a answer) (*guest.SSH, guest.Readiness, error) {
+		stop()
+		if a.err == nil && a.g == nil {
+			a = <-answers
+		}
+		if a.g != nil {
+			a.g.Close()
+		}
+		e.findings, e.bytes, e.err, e.waited = i.console.Findings(), i.console.Bytes(), a.err, time.Since(began)
+		select {
+		case <-i.machine.Gone():
+			end := i.machine.End()
+			e.end = &end
+		default:
+		}
+		d := diagnose(e, s.accel)
+		return nil, guest.Readiness{}, &notUpError{diagnosis: d, guest: i.name, evidence: []reports.Evidence{i.consoleEvidence(d.Shown)}}
+	}
+	for {
+		select {
+		case a := <-answers:
+			if a.err == nil {
+				return a.g, a.ready, nil
+			}
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.DeadlineExceeded) {
+				return nil, guest.Readiness{}, cause // the run was cancelled
+			}
+			e.idle = idle.long(time.Now(), stuckAfter/2)
+			return fail(a)
+		case f, ok := <-findings:
+			if !ok {
+				findings = nil
+				continue
+			}
+			if f.Kind == console.LoginPrompt || f.Kind == console.CloudInitFinished {
+				idle.up = true
+			}
+			if f.Fatal || f.Kind == console.EmulatorFault {
+				return fail(answer{})
+			}
+		case <-i.machine.Gone():
+			return fail(answer{})
+		case <-stages:
+			idle.progress(time.Now())
+		case now := <-tick.C:
+			cpu, err := i.machine.CPUTime(ctx)
+			if err != nil {
+				continue // its end shows elsewhere
+			}
+			idle.look(now, cpu, i.console.Bytes())
+			if idle.stuck(now) {
+				e.idle = true
+				return fail(answer{})
+			}
+		}
+	}
+}
+
+// idleWatch tells a guest that waits for something that will not come from one
+// that is merely slow.
+type idleWatch struct {
+	since time.Time // idle and silent since
+	at    time.Time
+	cpu   time.Duration
+	bytes int64
+	up    bool // the console shows a finished boot
+}
+
+func newIdleWatch(now time.Time) *idleWatch { return &idleWatch{since: now, at: now} }
+
+func (w *idleWatch) progress(now time.Time) { w.since = now }
+
+// look takes a reading of the guest's CPU time and console.
+func (w *idleWatch) look(now time.Time, cpu time.Duration, bytes int64) {
+	busy := float64(cpu-w.cpu) > idleShare*float64(now.Sub(w.at))
+	if busy || bytes != w.bytes {
+		w.since = now
+	}
+	w.at, w.cpu, w.bytes = now, cpu, bytes
+}
+
+func (w *idleWatch) long(now time.Time, d time.Duration) bool { return now.Sub(w.since) >= d }
+
+func (w *idleWatch) stuck(now time.Time) bool {
+	if w.up {
+		return w.long(now, stuckWhenUp)
+	}
+	return w.long(now, stuckAfter)
+}
+
+// recordBoot notes what a boot that came up tells of itself.
+func (s *session) recordBoot(ctx context.Context, i *instance, g *guest.SSH, ready guest.Readiness) {
+	b, err := guest.BootTimes(ctx, g)
+	if err != nil {
+		s.opt.Log.Debug("a guest does not account for its boot", "guest", i.name, "err", err)
+	}
+	b.Guest, b.Kind, b.Firmware = i.name, "cold", s.firmware
+	b.ToBanner, b.ToReady = ready.Banner.Sub(i.started), ready.BootDone.Sub(i.started)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run.Boots = append(s.run.Boots, b)
+}
+
+// firstBoot boots the image, turns what happened into the cases of suite
+// "boot", reads who the guest is, and keeps it as the state every fork starts
+// from. It reports whether a guest came up.
+func (s *session) firstBoot(ctx context.Context) (bool, error) {
+	i, g, err := s.bringUp(ctx, "boot")
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		s.recordDown(err)
+		return false, nil
+	}
+	s.recordUp(i)
+	if err := s.readFacts(ctx, i, g); err != nil {
+		s.note("cannot read who the guest is: %v", err)
+	}
+	if s.opt.NoFork {
+		g.Close()
+		return true, i.close()
+	}
+	if s.scale = stretched(s.scale, s.lastBoot()); s.scale > 0 {
+		s.run.Host.Scale = s.scale
+	}
+	return true, s.states.keep(ctx, i, g)
+}
+
+// usualBoot is how long a cloud image boots on a KVM host.
+const usualBoot = 15 * time.Second
+
+// stretched makes limits longer on a host that proved slower than its
+// accelerator says. It never shortens them.
+func stretched(scale float64, boot time.Duration) float64 {
+	return max(scale, float64(boot)/float64(usualBoot))
+}
+
+func (s *session) lastBoot() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.run.Boots) == 0 {
+		return 0
+	}
+	return s.run.Boots[len(s.run.Boots)-1].ToReady
+}
+
+// readFacts fills in the image's identity as the guest tells it.
+func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) error {
+	f, err := guest.ReadFacts(ctx, g)
+	if err != nil {
+		return err
+	}
+	id, err := guest.ReadIdentity(ctx, g, i.env.HostKey)
+	if err != nil {
+		return fmt.Errorf("cannot read what identifies the guest: %w", err)
+	}
+	s.states.first = &id
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := &s.run.Image
+	m.OS, m.OSID, m.OSVersion, m.Kernel = f.OS, f.OSID, f.OSVersion, f.Kernel
+	m.OSTreeCommit, m.OSTreeVersion, m.OSTreeRef = f.OSTreeCommit, f.OSTreeVersion, f.OSTreeRef
+	if m.Arch == "" {
+		m.Arch = f.Arch
+	}
+	return nil
+}

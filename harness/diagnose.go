@@ -1,0 +1,169 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"assay/harness/accel"
+	"assay/harness/console"
+	"assay/harness/guest"
+	"assay/harness/machine"
+	"assay/reports"
+)
+
+// A boot is judged by one case for each thing that must happen, in this order.
+// The case that names a failure is the first that did not happen.
+const (
+	bootLoader    reports.CaseID = "boot/loader"
+	bootKernel    reports.CaseID = "boot/kernel"
+	bootInitramfs reports.CaseID = "boot/initramfs"
+	bootEmergency reports.CaseID = "boot/emergency"
+	bootSSH       reports.CaseID = "boot/ssh"
+	bootSeed      reports.CaseID = "cloud-init/ssh-key"
+	bootComplete  reports.CaseID = "boot/complete"
+)
+
+// bootCases are the cases of suite "boot", in the order in which a boot
+// passes them.
+var bootCases = []struct {
+	id    reports.CaseID
+	title string
+}{
+	{bootLoader, "the boot loader starts a kernel"},
+	{bootKernel, "the kernel comes up without a panic or an oops"},
+	{bootInitramfs, "the initramfs finds and mounts the root file system"},
+	{bootEmergency, "the boot does not end in an emergency shell"},
+	{bootSSH, "SSH answers on port 22"},
+	{bootSeed, "the seed's SSH key lets its user in"},
+	{bootComplete, "the boot finishes and lets users in"},
+}
+
+// ending is all that is known of a boot that did not come up.
+type ending struct {
+	// findings of the console, in order.
+	findings []console.Finding
+	// err is what waiting for SSH ended with.
+	err error
+	// end is how the machine ended, when it did.
+	end *machine.End
+	// bytes seen on the console.
+	bytes int64
+	// idle is true when the guest's CPUs had been idle for a while: it was
+	// waiting for something that will not come, not starved.
+	idle   bool
+	waited time.Duration
+}
+
+// diagnosis is whose fault a failed boot is.
+type diagnosis struct {
+	Check   reports.CaseID
+	Fault   reports.Fault
+	Message string
+	// Shown are the findings that prove it.
+	Shown []console.Finding
+}
+
+// diagnose says why a boot did not come up. In doubt it is not the image's
+// fault: only what the guest itself showed, or an idle guest that should have
+// answered, is held against the image.
+func diagnose(e ending, kind accel.Kind) diagnosis {
+	for _, f := range e.findings {
+		if f.Kind == console.EmulatorFault && kind != accel.KVM {
+			return diagnosis{bootKernel, reports.FaultInfra, "the emulator tripped: " + firstLine(f.Lines), []console.Finding{f}}
+		}
+	}
+	for _, f := range e.findings {
+		if f.Fatal || f.Kind == console.EmulatorFault {
+			id := f.Kind.Check()
+			if id == "" { // emulator-fault, but nothing was emulated
+				id = bootKernel
+			}
+			return diagnosis{id, reports.FaultImage, fmt.Sprintf("%s: %s", f.Kind.Title(), firstLine(f.Lines)), []console.Finding{f}}
+		}
+	}
+	if e.end != nil {
+		switch e.end.Kind {
+		case machine.EndShutdown:
+			return diagnosis{Check: bootComplete, Fault: reports.FaultImage, Message: "the guest powered itself off while it booted"}
+		case machine.EndCrashed:
+			return diagnosis{Check: bootKernel, Fault: reports.FaultImage, Message: "the guest reported a kernel crash to its crash device"}
+		default:
+			return diagnosis{Check: bootLoader, Fault: reports.FaultInfra, Message: fmt.Sprintf("the virtual machine ended (%s) %s", e.end.Kind, e.end.Detail)}
+		}
+	}
+	stage, last := furthest(e.err)
+	seen := func(k console.Kind) bool {
+		for _, f := range e.findings {
+			if f.Kind == k {
+				return true
+			}
+		}
+		return false
+	}
+	fault := reports.FaultInfra
+	if e.idle {
+		fault = reports.FaultImage
+	}
+	waited := e.waited.Round(time.Second)
+	switch {
+	case stage == guest.StageBoot || stage == guest.StageNoLogin:
+		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("users could log in, but the boot had not finished after %s (%s)", waited, last)}
+	case stage == guest.StageHostKey || stage == guest.StageLogin:
+		return diagnosis{Check: bootSeed, Fault: fault,
+			Message: fmt.Sprintf("SSH answers but does not know the key of the cloud-init seed (%s): the seed was not applied", last)}
+	case stage == guest.StageBanner:
+		return diagnosis{Check: bootSSH, Fault: fault, Message: "something answers on port 22, but it does not finish the SSH handshake: " + last}
+	case e.bytes == 0:
+		return diagnosis{Check: bootLoader, Fault: reports.FaultInfra, Message: fmt.Sprintf("not one byte came from the serial console in %s, not even from the firmware", waited)}
+	case seen(console.LoginPrompt) || seen(console.CloudInitFinished):
+		return diagnosis{Check: bootSSH, Fault: fault, Message: "the system came up to its login prompt, but nothing answers on port 22"}
+	case seen(console.KernelStarted):
+		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("the kernel started, but after %s nothing answers on port 22; the console ends with %q", waited, last)}
+	}
+	return diagnosis{Check: bootLoader, Fault: fault, Message: fmt.Sprintf("the firmware ran, but in %s no kernel said a word on the serial console and nothing answers on port 22", waited)}
+}
+
+// furthest is the last stage that waiting for SSH reached, and what it said.
+func furthest(err error) (guest.Stage, string) {
+	var nr *guest.NotReadyError
+	if errors.As(err, &nr) {
+		if nr.Last != nil {
+			return nr.Stage, firstLine(strings.Split(nr.Last.Error(), "\n"))
+		}
+		return nr.Stage, ""
+	}
+	if err != nil {
+		return guest.StageNoAnswer, err.Error()
+	}
+	return guest.StageNoAnswer, ""
+}
+
+func firstLine(lines []string) string {
+	for _, l := range lines {
+		if l = strings.TrimSpace(l); l != "" {
+			return l
+		}
+	}
+	return ""
+}
+
+// consoleExcerpt is the lines of the findings, or the end of the console.
+func consoleExcerpt(w *console.Watcher, found []console.Finding) string {
+	var lines []string
+	for _, f := range found {
+		lines = append(lines, f.Lines...)
+	}
+	if len(lines) == 0 {
+		lines = w.Tail(consoleTail)
+	}
+	text := strings.Join(lines, "\n")
+	if len(text) > reports.ExcerptLimit {
+		text = text[len(text)-reports.ExcerptLimit:]
+	}
+	return text
+}
+
+// consoleTail is how many lines of a console are shown without a finding.
+const consoleTail = 40

@@ -1,0 +1,93 @@
+package harness
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"assay/harness/accel"
+	"assay/harness/console"
+	"assay/harness/guest"
+	"assay/harness/machine"
+	"assay/reports"
+)
+
+func notReady(st guest.Stage, last string) error {
+	return &guest.NotReadyError{Guest: "boot-1", Stage: st, Last: errors.New(last)}
+}
+
+func found(kinds ...console.Kind) (out []console.Finding) {
+	for _, k := range kinds {
+		fatal := k == console.KernelPanic || k == console.LoaderPrompt || k == console.RootNotFound || k == console.EmergencyShell || k == console.NoBootDevice
+		out = append(out, console.Finding{Kind: k, Fatal: fatal, Lines: []string{"line of " + string(k)}})
+	}
+	return out
+}
+
+func TestDiagnose(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		e     ending
+		kind  accel.Kind
+		check reports.CaseID
+		fault reports.Fault
+		says  string
+	}{
+		{"panic", ending{findings: found(console.KernelStarted, console.KernelPanic), bytes: 9}, accel.TCG,
+			bootKernel, reports.FaultImage, "kernel-panic"},
+		{"emulated oops", ending{findings: found(console.EmulatorFault, console.KernelPanic), bytes: 9}, accel.TCG,
+			bootKernel, reports.FaultInfra, "emulator"},
+		{"the same on KVM", ending{findings: found(console.EmulatorFault), bytes: 9}, accel.KVM,
+			bootKernel, reports.FaultImage, ""},
+		{"no root", ending{findings: found(console.RootNotFound), bytes: 9}, accel.TCG, bootInitramfs, reports.FaultImage, ""},
+		{"emergency", ending{findings: found(console.EmergencyShell), bytes: 9}, accel.TCG, bootEmergency, reports.FaultImage, ""},
+		{"grub prompt", ending{findings: found(console.LoaderPrompt), bytes: 9}, accel.TCG, bootLoader, reports.FaultImage, ""},
+		{"nothing to boot", ending{findings: found(console.NoBootDevice), bytes: 9}, accel.TCG, bootLoader, reports.FaultImage, ""},
+		{"emulator died", ending{end: &machine.End{Kind: machine.EndFailed, Detail: "signal 9"}, bytes: 9}, accel.TCG,
+			bootLoader, reports.FaultInfra, "signal 9"},
+		{"powered off", ending{end: &machine.End{Kind: machine.EndShutdown}, bytes: 9}, accel.TCG, bootComplete, reports.FaultImage, "powered itself off"},
+		{"sshd off", ending{findings: found(console.KernelStarted, console.LoginPrompt), err: notReady(guest.StageNoAnswer, "refused"), idle: true, bytes: 9},
+			accel.TCG, bootSSH, reports.FaultImage, "nothing answers on port 22"},
+		{"sshd slow on a starved host", ending{findings: found(console.KernelStarted, console.LoginPrompt), err: notReady(guest.StageNoAnswer, "refused"), bytes: 9},
+			accel.TCG, bootSSH, reports.FaultInfra, ""},
+		{"seed ignored, other host key", ending{err: notReady(guest.StageHostKey, "SHA256:xyz"), idle: true, bytes: 9}, accel.TCG,
+			bootSeed, reports.FaultImage, "SHA256:xyz"},
+		{"seed ignored, no user", ending{err: notReady(guest.StageLogin, "no supported methods"), idle: true, bytes: 9}, accel.TCG,
+			bootSeed, reports.FaultImage, "seed was not applied"},
+		{"boot hangs at the end", ending{err: notReady(guest.StageBoot, "starting"), idle: true, waited: time.Minute, bytes: 9}, accel.TCG,
+			bootComplete, reports.FaultImage, "had not finished after 1m0s"},
+		{"not one byte", ending{err: notReady(guest.StageNoAnswer, "x"), idle: true}, accel.TCG, bootLoader, reports.FaultInfra, "not one byte"},
+		{"firmware only", ending{err: notReady(guest.StageNoAnswer, "x"), idle: true, bytes: 9}, accel.TCG, bootLoader, reports.FaultImage, "firmware ran"},
+		{"hangs in the kernel", ending{findings: found(console.KernelStarted), err: notReady(guest.StageNoAnswer, "x"), idle: true, bytes: 9}, accel.TCG,
+			bootComplete, reports.FaultImage, "the kernel started"},
+		{"nothing known at all", ending{err: errors.New("boom"), bytes: 9}, accel.TCG, bootLoader, reports.FaultInfra, ""},
+	} {
+		d := diagnose(c.e, c.kind)
+		if d.Check != c.check || d.Fault != c.fault || !strings.Contains(d.Message, c.says) {
+			t.Errorf("%s: %s, %s, %q; want %s, %s and %q", c.name, d.Check, d.Fault, d.Message, c.check, c.fault, c.says)
+		}
+	}
+}
+
+func TestIdleWatch(t *testing.T) {
+	t0 := time.Unix(1000, 0)
+	w := newIdleWatch(t0)
+	at := func(s int) time.Time { return t0.Add(time.Duration(s) * time.Second) }
+	w.look(at(5), 4*time.Second, 100) // busy
+	w.look(at(10), 4*time.Second+100*time.Millisecond, 100)
+	if w.long(at(10), 10*time.Second) {
+		t.Error("a guest that was busy five seconds ago counts as idle for ten")
+	}
+	if !w.long(at(60), 50*time.Second) || w.stuck(at(60)) {
+		t.Error("55 idle seconds are long, but not stuck while the boot may go on")
+	}
+	w.up = true
+	if !w.stuck(at(60)) {
+		t.Error("55 idle seconds after the login prompt are stuck")
+	}
+	w.look(at(61), 4*time.Second+100*time.Millisecond, 101)
+	if w.stuck(at(62)) {
+		t.Error("a byte on the console is a sign of life")
+	}
+}

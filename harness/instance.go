@@ -1,0 +1,193 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"assay/harness/capacity"
+	"assay/harness/console"
+	"assay/harness/disk"
+	"assay/harness/guest"
+	"assay/harness/machine"
+	"assay/reports"
+	"assay/suites/check"
+)
+
+// instance is one guest of the run with everything that belongs to it.
+type instance struct {
+	name    string
+	dir     string // its folder in the results
+	scratch string // its folder in the run's scratch, private to us
+	state   check.State
+	cold    bool // booted, not forked
+	started time.Time
+
+	lease   *capacity.Lease
+	machine *machine.Machine
+	console *console.Watcher
+	file    *os.File // console.log
+	relay   *relay
+	access  guestAccess
+	env     check.Env
+	seed    *seed
+	overlay string
+}
+
+// destroyLimit bounds the taking down of one guest.
+const destroyLimit = 30 * time.Second
+
+// newInstance reserves room on the host and makes the guest's folders. The
+// caller closes it.
+func (s *session) newInstance(ctx context.Context, name string, state check.State) (*instance, error) {
+	i := &instance{name: name, state: state, started: time.Now(),
+		dir: filepath.Join(s.opt.Results, "guests", name), scratch: filepath.Join(s.runDir.Path, name)}
+	for _, d := range []string{i.dir, i.scratch} {
+		// The QEMU user must reach sockets and disks inside, and nobody must list them.
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make a folder for guest %s: %w", name, err)
+		}
+	}
+	lease, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs, DiskMiB: guestDiskMiB})
+	if err != nil {
+		return nil, fmt.Errorf("cannot reserve room for guest %s: %w", name, err)
+	}
+	i.lease = lease
+	i.started = time.Now() // waiting for room is not the guest's time
+	i.file, err = os.Create(filepath.Join(i.dir, "console.log"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot keep the console of guest %s: %w", name, err), lease.Release())
+	}
+	i.console = console.New(i.file, time.Now)
+	return i, nil
+}
+
+// guestDiskMiB is what a guest's overlay is thought to grow to.
+const guestDiskMiB = 2048
+
+// openRelay lets other processes of the run reach the guest.
+func (i *instance) openRelay() error {
+	r, err := newRelay(filepath.Join(i.scratch, "ssh.sock"), i.machine.Network().DialContext)
+	if err != nil {
+		return err
+	}
+	i.relay = r
+	i.access.Name, i.access.Socket = i.name, r.path
+	return nil
+}
+
+// enter opens the parent's own SSH connection.
+func (i *instance) enter(ctx context.Context, observe guest.Observer) (*guest.SSH, guest.Readiness, error) {
+	cfg, err := i.access.config(nil)
+	if err != nil {
+		return nil, guest.Readiness{}, err
+	}
+	cfg.Dial = i.machine.Network().DialContext
+	return guest.Await(ctx, cfg, observe)
+}
+
+// close destroys the guest and gives everything back, as far as it got. It
+// works on a fresh context: the run's may be over.
+func (i *instance) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), destroyLimit)
+	defer cancel()
+	var errs []error
+	if i.machine != nil {
+		errs = append(errs, i.machine.Destroy(ctx))
+	}
+	if i.relay != nil {
+		i.relay.close()
+	}
+	if i.file != nil {
+		errs = append(errs, i.file.Close())
+	}
+	errs = append(errs, os.RemoveAll(i.scratch))
+	if i.lease != nil {
+		errs = append(errs, i.lease.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// boot makes a first boot of the image under a seed of its own. It returns as
+// soon as the machine runs; the guest is not up yet.
+func (s *session) boot(ctx context.Context, name string) (_ *instance, err error) {
+	i, err := s.newInstance(ctx, name, check.Fresh)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, i.close())
+		}
+	}()
+	i.cold = true
+	if i.seed, err = newSeed(s.runDir.ID, name, i.scratch); err != nil {
+		return nil, err
+	}
+	i.overlay = filepath.Join(i.scratch, "disk.qcow2")
+	if err = s.base.Overlay(ctx, i.overlay, s.base.Image.VirtualSize+diskGrowth); err != nil {
+		return nil, err
+	}
+	i.machine, err = s.host.Boot(ctx, machine.Spec{
+		Name: name, Arch: s.base.Image.Arch, Firmware: s.firmware,
+		MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs,
+		Disk: i.overlay, DiskFormat: "qcow2", Seed: i.seed.iso,
+		Console: i.console, Listen: s.services.listen,
+	})
+	if err != nil {
+		return nil, err
+	}
+	i.access = i.seed.access(s.scale)
+	i.env = s.env(i.seed)
+	return i, i.openRelay()
+}
+
+// fork makes a guest from a saved one.
+func (s *session) fork(ctx context.Context, from *snapshot, name string) (_ *instance, err error) {
+	i, err := s.newInstance(ctx, name, from.state)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, i.close())
+		}
+	}()
+	i.seed = from.seed
+	i.overlay = filepath.Join(i.scratch, "disk.qcow2")
+	if err = disk.Overlay(ctx, i.overlay, from.overlay, "qcow2", 0); err != nil {
+		return nil, err
+	}
+	i.machine, err = s.host.Fork(ctx, from.saved, machine.ForkSpec{
+		Name: name, Disk: i.overlay, Console: i.console, Listen: s.services.listen,
+	})
+	if err != nil {
+		return nil, err
+	}
+	i.access = i.seed.access(s.scale)
+	i.env = from.env
+	return i, i.openRelay()
+}
+
+// env is what the harness promises a guest with that seed.
+func (s *session) env(sd *seed) check.Env {
+	e := sd.env
+	e.Registry = s.services.registry
+	e.ImageVirtualSize = s.base.Image.VirtualSize
+	e.DiskSize = s.base.Image.VirtualSize + diskGrowth
+	e.Accelerator = string(s.accel)
+	e.MemoryMiB, e.CPUs = s.opt.MemoryMiB, s.opt.CPUs
+	return e
+}
+
+// guestPath makes a path relative to the results folder, for evidence.
+func (i *instance) guestPath(file string) string { return "guests/" + i.name + "/" + file }
+
+// consoleEvidence is the end of the console, or the lines of the findings.
+func (i *instance) consoleEvidence(found []console.Finding) reports.Evidence {
+	return reports.Evidence{Kind: "console", Title: "serial console of " + i.name,
+		Path: i.guestPath("console.log"), Excerpt: consoleExcerpt(i.console, found)}
+}

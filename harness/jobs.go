@@ -1,0 +1,290 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"assay/harness/console"
+	"assay/harness/machine"
+	"assay/reports"
+	"assay/suites/check"
+)
+
+// judge runs the first boot and then every job.
+func (s *session) judge(ctx context.Context, checks []check.Registered) error {
+	s.total = len(checks) * max(s.opt.Repeat, 1)
+	up, err := s.firstBoot(ctx)
+	if err != nil {
+		return err
+	}
+	if !up {
+		return nil // verdict says what was not answered
+	}
+	jobs := plan(checks, s.opt.Repeat)
+	longestFirst(jobs, s.memory.get())
+	s.runJobs(ctx, jobs)
+	return nil
+}
+
+// runJobs runs the jobs in order on as many guests as the host holds.
+func (s *session) runJobs(ctx context.Context, jobs []job) {
+	workers := s.opt.Parallel
+	if workers <= 0 {
+		// Guests wait a lot; two virtual CPUs share a real one well.
+		workers = max(1, 2*hostCPUs()/s.opt.CPUs)
+	}
+	queue := make(chan job)
+	var wg sync.WaitGroup
+	for range min(workers, len(jobs)) {
+		wg.Go(func() {
+			for j := range queue {
+				began := time.Now()
+				if s.runJob(ctx, j) {
+					s.memory.add(j.Key, time.Since(began))
+				}
+			}
+		})
+	}
+feed:
+	for _, j := range jobs {
+		select {
+		case queue <- j:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(queue)
+	wg.Wait()
+}
+
+// runJob runs one job, trying again on a fresh guest what the infrastructure
+// spoiled. It reports whether the first try answered everything.
+func (s *session) runJob(ctx context.Context, j job) bool {
+	pending := j.Checks
+	for attempt := 1; len(pending) > 0 && ctx.Err() == nil; attempt++ {
+		last := attempt > s.opt.Retries
+		pending = s.tryJob(ctx, j, pending, attempt, last)
+		if last {
+			return attempt == 1
+		}
+		if len(pending) == 0 {
+			return attempt == 1
+		}
+	}
+	return false
+}
+
+// tryJob runs checks in one guest and returns those that an infrastructure
+// fault spoiled and that may be tried again.
+func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, attempt int, last bool) (spoiled []check.Registered) {
+	spoil := func(r check.Registered, guest, message string, took time.Duration) {
+		a := reports.Attempt{Number: attempt, Guest: guest, Outcome: reports.Errored, Fault: reports.FaultInfra, Message: message, Took: took}
+		if !last {
+			if len(spoiled) == 0 {
+				s.opt.Progress(Progress{Time: time.Now(), Stage: "retry", Name: j.Key, Done: true, OK: true,
+					Text: fmt.Sprintf("%s will be tried again on a fresh guest: %s", j.Key, message)})
+			}
+			s.addAttempt(r, a)
+			spoiled = append(spoiled, r)
+			return
+		}
+		s.record(reports.Case{ID: r.ID(), Title: r.Title, Blocking: !r.Advisory, Labels: r.Labels, Started: time.Now(), Duration: took,
+			Outcome: reports.Errored, Fault: reports.FaultInfra, Message: message, Guest: guest})
+	}
+
+	began := time.Now()
+	i, setClock, err := s.guestFor(ctx, j, attempt)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		var down *notUpError
+		if errors.As(err, &down) && down.Fault == reports.FaultImage {
+			// This boot of the image failed where another came up.
+			s.recordDown(err)
+			for _, r := range checks {
+				s.record(skipped(r, fmt.Sprintf("the guest it needs did not come up: %v", err)))
+			}
+			return nil
+		}
+		for _, r := range checks {
+			spoil(r, "", fmt.Sprintf("no guest could be had: %v", err), time.Since(began))
+		}
+		return spoiled
+	}
+	defer func() {
+		if err := i.close(); err != nil {
+			s.opt.Log.Warn("cannot take down a guest", "guest", i.name, "err", err)
+		}
+	}()
+
+	mark := i.console.Mark()
+	endSpan := s.span("suite", j.Key, i.name, fmt.Sprintf("%s in %s", j.Key, i.name))
+	end := s.runChild(ctx, i, checks, setClock, mark)
+	endSpan(end.Err == nil)
+	if ctx.Err() != nil {
+		return nil
+	}
+
+	evidence := i.evidence()
+	var failed []string
+	for _, r := range checks {
+		e, ok := end.Done[r.ID()]
+		switch {
+		case ok && e.Outcome == reports.Errored && e.Fault == reports.FaultInfra:
+			spoil(r, i.name, e.Message, e.Took)
+		case ok:
+			c := s.caseOf(r, e, i, evidence)
+			if c.Outcome == reports.Failed || c.Outcome == reports.Errored {
+				failed = append(failed, string(c.ID))
+			}
+			s.record(c)
+		case end.Running != nil && end.Running.ID == r.ID():
+			c, isImage := s.brokenOff(r, *end.Running, end.Err, i)
+			if !isImage {
+				spoil(r, i.name, c.Message, c.Duration)
+				continue
+			}
+			failed = append(failed, string(c.ID))
+			s.record(c)
+		default:
+			spoil(r, i.name, fmt.Sprintf("it was never begun: %v", end.Err), 0)
+		}
+	}
+	if len(failed) > 0 && s.opt.Hold != nil {
+		s.hold(i, failed)
+	}
+	return spoiled
+}
+
+// guestFor makes the guest that a job needs. setClock is true when it was
+// forked. From the second attempt on, and where no fork can be had, it is a
+// fresh boot: same result, slower.
+func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, setClock bool, err error) {
+	if j.State != check.Fresh && attempt == 1 && !s.opt.NoFork {
+		snap, err := s.states.get(ctx, j.State)
+		if err == nil {
+			name := s.guestName("fork")
+			end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, snap.state))
+			i, err = s.fork(ctx, snap, name)
+			end(err == nil)
+		}
+		if err == nil {
+			return i, true, nil
+		}
+		if ctx.Err() != nil {
+			return nil, false, context.Cause(ctx)
+		}
+		if !errors.Is(err, machine.ErrForkUnavailable) {
+			s.note("%s gets a fresh boot instead of a fork: %v", j.Key, err)
+		}
+	}
+	kind := "fresh"
+	i, g, err := s.bringUp(ctx, kind)
+	if err != nil {
+		return nil, false, err
+	}
+	defer g.Close()
+	if j.State == check.Upgraded {
+		if err := s.upgradeGuest(ctx, i, g); err != nil {
+			return nil, false, errors.Join(err, i.close())
+		}
+	}
+	i.env.First = s.states.first
+	return i, false, nil
+}
+
+// childSlack is added to the checks' own limits before a child counts as hung.
+const childSlack = 2 * time.Minute
+
+// runChild runs checks in a child process, and ends it when the guest dies
+// under it.
+func (s *session) runChild(ctx context.Context, i *instance, checks []check.Registered, setClock bool, mark int64) childEnd {
+	spec := childSpec{Env: i.env, Guest: i.access, SetClock: setClock,
+		GinkgoReport: filepath.Join(i.dir, "ginkgo.json"), Commands: filepath.Join(i.dir, "commands.jsonl"), Evidence: i.dir}
+	limit := childSlack
+	for _, r := range checks {
+		spec.Checks = append(spec.Checks, r.ID())
+		limit += time.Duration(float64(r.Limit) * s.scale)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the suite's process hung: no end after %s", limit.Round(time.Second)))
+	defer cancel()
+	ctx, died := context.WithCancelCause(ctx)
+	defer died(nil)
+
+	findings, unsubscribe := i.console.Subscribe()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case f, ok := <-findings:
+				if !ok {
+					return
+				}
+				if f.Fatal && f.Offset >= mark {
+					died(&guestDied{finding: &f})
+					return
+				}
+			case <-i.machine.Gone():
+				end := i.machine.End()
+				died(&guestDied{end: &end})
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	end := s.spawner.run(ctx, spec, i.dir, s.tell(i))
+	died(nil)
+	unsubscribe()
+	<-watched
+	return end
+}
+
+// tell passes a child's events on to whoever watches.
+func (s *session) tell(i *instance) func(check.Event) {
+	return func(e check.Event) {
+		p := Progress{Time: time.Now(), Stage: "check", Name: string(e.ID), Done: e.Done, Text: string(e.ID) + " in " + i.name}
+		s.mu.Lock()
+		if e.Done {
+			s.done++
+			p.OK = e.Outcome == reports.Passed || e.Outcome == reports.Skipped
+			p.Text = fmt.Sprintf("%s %s (%s)", e.ID, e.Outcome, e.Took.Round(100*time.Millisecond))
+			if e.Message != "" {
+				p.Text += ": " + e.Message
+			}
+		}
+		p.Checks, p.Total = s.done, s.total
+		s.mu.Unlock()
+		s.opt.Progress(p)
+	}
+}
+
+// guestDied ends a child because its guest is no more.
+type guestDied struct {
+	finding *console.Finding
+	end     *machine.End
+}
+
+func (d *guestDied) Error() string {
+	if d.finding != nil {
+		return fmt.Sprintf("%s: %s", d.finding.Kind.Title(), firstLine(d.finding.Lines))
+	}
+	if d.end.Kind == machine.EndShutdown {
+		return "the guest powered itself off"
+	}
+	return fmt.Sprintf("the virtual machine ended (%s) %s", d.end.Kind, d.end.Detail)
+}
+
+// isImage reports whether the guest's end is the image's own doing.
+func (d *guestDied) isImage() bool {
+	if d.finding != nil {
+		return d.finding.Kind != console.EmulatorFault
+	}
+	return d.end.Kind == machine.EndShutdown || d.end.Kind == machine.EndCrashed
+}

@@ -1,0 +1,120 @@
+package harness
+
+import (
+	"testing"
+	"time"
+
+	"assay/reports"
+	"assay/suites/check"
+)
+
+func emptySession() *session {
+	opt := Options{Image: "i.qcow2", Progress: func(Progress) {}, Log: discardLog()}
+	return &session{opt: opt, run: &reports.Run{Started: time.Now()}, cases: map[reports.CaseID]*reports.Case{}, names: map[string]int{}}
+}
+
+func caseOf(s *session, id reports.CaseID) (c reports.Case) {
+	for _, su := range s.run.Suites {
+		for _, c := range su.Cases {
+			if c.ID == id {
+				return c
+			}
+		}
+	}
+	return c
+}
+
+func answered(r check.Registered, o reports.Outcome, f reports.Fault, msg string) reports.Case {
+	return reports.Case{ID: r.ID(), Title: r.Title, Blocking: !r.Advisory, Outcome: o, Fault: f, Message: msg}
+}
+
+func TestUnansweredChecksAreNeverAPass(t *testing.T) {
+	s := emptySession()
+	checks := some[:3]
+	s.record(answered(checks[0], reports.Passed, "", ""))
+	s.addAttempt(checks[1], reports.Attempt{Number: 1, Outcome: reports.Errored, Fault: reports.FaultInfra, Message: "the guest froze"})
+	s.assemble(checks)
+	if s.run.Verdict != reports.Undecided {
+		t.Errorf("verdict %s, want undecided", s.run.Verdict)
+	}
+	if c := caseOf(s, "base/b"); c.Outcome != reports.Errored || c.Fault != reports.FaultInfra || len(c.Attempts) != 1 {
+		t.Errorf("a check with a spoiled try only: %+v; want errored, infra, one attempt", c)
+	}
+	if c := caseOf(s, "base/c"); c.Outcome != reports.Skipped {
+		t.Errorf("a check that was never tried: %+v; want skipped", c)
+	}
+}
+
+func TestOneFailureOfManyRepeatsIsAFailure(t *testing.T) {
+	s := emptySession()
+	r := some[0]
+	s.record(answered(r, reports.Passed, "", ""))
+	s.record(answered(r, reports.Failed, reports.FaultImage, "broken"))
+	s.record(answered(r, reports.Passed, "", ""))
+	s.record(answered(r, reports.Errored, reports.FaultInfra, "lost"))
+	s.assemble(some[:1])
+	c := caseOf(s, r.ID())
+	if c.Outcome != reports.Failed || c.Message != "broken" || len(c.Attempts) != 3 {
+		t.Errorf("%+v; want the failure, and the other three runs as attempts", c)
+	}
+	if s.run.Verdict != reports.Rejected {
+		t.Errorf("verdict %s, want rejected", s.run.Verdict)
+	}
+}
+
+func TestARetryKeepsTheSpoiledTry(t *testing.T) {
+	s := emptySession()
+	r := some[0]
+	s.addAttempt(r, reports.Attempt{Number: 1, Outcome: reports.Errored, Fault: reports.FaultInfra, Message: "the fork did not answer"})
+	s.record(answered(r, reports.Passed, "", ""))
+	s.assemble(some[:1])
+	c := caseOf(s, r.ID())
+	if c.Outcome != reports.Passed || len(c.Attempts) != 1 || c.Attempts[0].Message != "the fork did not answer" {
+		t.Errorf("%+v; want passed, with the spoiled try to see", c)
+	}
+}
+
+func TestABootThatStoppedNamesItsStep(t *testing.T) {
+	s := emptySession()
+	s.recordDown(&notUpError{diagnosis: diagnosis{Check: bootInitramfs, Fault: reports.FaultImage, Message: "no root"}, guest: "boot-1"})
+	s.assemble(some[:1])
+	for id, want := range map[reports.CaseID]reports.Outcome{
+		bootLoader: reports.Passed, bootKernel: reports.Passed, bootInitramfs: reports.Failed,
+		bootEmergency: reports.Skipped, bootSSH: reports.Skipped, bootComplete: reports.Skipped, "base/a": reports.Skipped,
+	} {
+		if c := caseOf(s, id); c.Outcome != want {
+			t.Errorf("%s %s, want %s", id, c.Outcome, want)
+		}
+	}
+	if s.run.Verdict != reports.Rejected {
+		t.Errorf("verdict %s, want rejected", s.run.Verdict)
+	}
+}
+
+func TestABootTheHostSpoiledSaysNothingOfTheImage(t *testing.T) {
+	s := emptySession()
+	s.recordDown(&notUpError{diagnosis: diagnosis{Check: bootLoader, Fault: reports.FaultInfra, Message: "QEMU died"}})
+	s.assemble(some[:1])
+	if s.run.Verdict != reports.Undecided {
+		t.Errorf("verdict %s, want undecided", s.run.Verdict)
+	}
+	for _, su := range s.run.Suites {
+		for _, c := range su.Cases {
+			if c.Outcome == reports.Passed || c.Fault == reports.FaultImage {
+				t.Errorf("%s: %s, %s; nothing is known of it", c.ID, c.Outcome, c.Fault)
+			}
+		}
+	}
+}
+
+func TestSeedFailureStandsInItsOwnCriterion(t *testing.T) {
+	s := emptySession()
+	s.recordDown(&notUpError{diagnosis: diagnosis{Check: bootSeed, Fault: reports.FaultImage, Message: "seed ignored"}})
+	s.assemble(some[:1])
+	if c := caseOf(s, bootSeed); c.Outcome != reports.Failed {
+		t.Errorf("%+v; want failed", c)
+	}
+	if c := caseOf(s, bootSSH); c.Outcome != reports.Passed {
+		t.Errorf("boot/ssh %s; SSH answered", c.Outcome)
+	}
+}

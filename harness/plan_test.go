@@ -1,0 +1,95 @@
+package harness
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"assay/suites/check"
+)
+
+func reg(suite, name string, f func(*check.Check)) check.Registered {
+	c := check.Check{Name: name, Title: "t", State: check.Booted, Run: func(context.Context, *check.T) error { return nil }}
+	if f != nil {
+		f(&c)
+	}
+	return check.Registered{Suite: check.Suite{Name: suite}, Check: c}
+}
+
+var some = []check.Registered{
+	reg("base", "a", nil),
+	reg("base", "b", func(c *check.Check) { c.Isolated = true; c.Labels = []string{"slow"} }),
+	reg("base", "c", nil),
+	reg("base", "d", func(c *check.Check) { c.State = check.Fresh }),
+	reg("storage", "a", func(c *check.Check) { c.Labels = []string{"docker"} }),
+}
+
+func ids(rs []check.Registered) string {
+	var out []string
+	for _, r := range rs {
+		out = append(out, string(r.ID()))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestSelect(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		sel  Selection
+		want string
+	}{
+		{"everything", Selection{}, "base/a base/b base/c base/d storage/a"},
+		{"a suite", Selection{Suites: []string{"storage"}}, "storage/a"},
+		{"a glob", Selection{Checks: []string{"*/a"}}, "base/a storage/a"},
+		{"both must match", Selection{Suites: []string{"base"}, Checks: []string{"*/a"}}, "base/a"},
+		{"a label", Selection{Labels: []string{"slow", "docker"}}, "base/b storage/a"},
+		{"not a label", Selection{Labels: []string{"!slow"}}, "base/a base/c base/d storage/a"},
+	} {
+		got, err := Select(some, c.sel)
+		if err != nil || ids(got) != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.name, ids(got), err, c.want)
+		}
+	}
+}
+
+func TestSelectRefusesWhatChoosesNothing(t *testing.T) {
+	for _, c := range []struct {
+		sel  Selection
+		want string
+	}{
+		{Selection{Suites: []string{"bas"}}, `"bas"`},
+		{Selection{Checks: []string{"base/a", "base/nope"}}, `"base/nope"`},
+		{Selection{Checks: []string{"storage"}}, "did you mean storage/a?"},
+		{Selection{Labels: []string{"typo"}}, `labels ["typo"]`},
+		{Selection{Checks: []string{"["}}, "pattern"},
+	} {
+		got, err := Select(some, c.sel)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Select(%v) = %q, %v; want an error with %s", c.sel, ids(got), err, c.want)
+		}
+	}
+}
+
+func TestPlanKeepsApartWhatMustNotMeet(t *testing.T) {
+	jobs := plan(some, 2)
+	var got []string
+	for _, j := range jobs {
+		got = append(got, j.Key+"["+ids(j.Checks)+"]")
+	}
+	once := "base[base/a base/c] base/b[base/b] base@fresh[base/d] storage[storage/a]"
+	if want := once + " " + once; strings.Join(got, " ") != want {
+		t.Errorf("plan is %q, want %q", strings.Join(got, " "), want)
+	}
+}
+
+func TestLongestFirst(t *testing.T) {
+	jobs := plan(some, 1)
+	longestFirst(jobs, map[string]float64{"base": 5, "storage": 500})
+	var got []string
+	for _, j := range jobs {
+		got = append(got, j.Key)
+	}
+	if want := "storage base@fresh base/b base"; strings.Join(got, " ") != want {
+		t.Errorf("order is %q, want %q: remembered first, then by what such jobs usually take", strings.Join(got, " "), want)
+	}
+}

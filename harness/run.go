@@ -1,0 +1,119 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"assay/reports"
+	"assay/suites/check"
+)
+
+// Run judges one image and writes the results folder. The error is nil
+// whenever a verdict was reached, whatever it is; a *disk.InputError names a
+// bad image, an *InfraError a host that could not do its part. A cancelled ctx
+// ends the run: nothing is left behind and no verdict is written.
+func Run(ctx context.Context, opt Options) (*reports.Run, error) {
+	if err := opt.fill(); err != nil {
+		return nil, err
+	}
+	checks, err := Select(check.All(), opt.Selection)
+	if err != nil {
+		return nil, err
+	}
+	run := &reports.Run{
+		Version: reports.FormatVersion, Started: time.Now(),
+		Tool: reports.Tool{Name: "assay", Version: opt.Version}, Command: opt.Command,
+	}
+	s, err := open(ctx, opt, run)
+	if err != nil {
+		return nil, err
+	}
+	err = s.judge(ctx, checks)
+	if cerr := s.close(); cerr != nil {
+		opt.Log.Warn("cannot clean up completely", "err", cerr)
+		s.note("cleaning up was not complete: %v", cerr)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	run.Finished = time.Now()
+	run.Usage = usage()
+	if err := s.verdict(checks); err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+// fill sets defaults and makes paths absolute.
+func (o *Options) fill() error {
+	if o.Results == "" {
+		return errors.New("cannot run: no results folder was given")
+	}
+	for _, p := range []*string{&o.Image, &o.Results, &o.UpdateRepo} {
+		if *p == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = abs
+	}
+	if o.Cache == "" {
+		d, err := DefaultCache()
+		if err != nil {
+			return err
+		}
+		o.Cache = d
+	}
+	if o.MemoryMiB == 0 {
+		o.MemoryMiB = DefaultMemoryMiB
+	}
+	if o.CPUs == 0 {
+		o.CPUs = DefaultCPUs
+	}
+	switch {
+	case o.Retries == 0:
+		o.Retries = DefaultRetries
+	case o.Retries < 0:
+		o.Retries = 0
+	}
+	if o.Exe == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("cannot find this program's own file: %w", err)
+		}
+		o.Exe, o.ChildArgs, o.KeeperArgs = exe, []string{childArg}, []string{keeperArg}
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	if o.Log == nil {
+		o.Log = discardLog()
+	}
+	return nil
+}
+
+// usage is what this process and its ended children spent.
+func usage() *reports.Usage {
+	var self, kids syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &self) != nil || syscall.Getrusage(syscall.RUSAGE_CHILDREN, &kids) != nil {
+		return nil
+	}
+	cpu := func(r syscall.Rusage) time.Duration {
+		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	return &reports.Usage{CPU: cpu(self), MaxRSSKiB: self.Maxrss, ChildrenCPU: cpu(kids), ChildrenPeak: kids.Maxrss}
+}
+
+// hostCPUs is how many CPUs this process may use.
+func hostCPUs() int { return runtime.NumCPU() }

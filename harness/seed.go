@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"assay/cloudinit"
+	"assay/suites/check"
+)
+
+// seed is what one guest was told at its first boot, on disk and in memory.
+type seed struct {
+	iso     string
+	secrets *cloudinit.Secrets
+	env     check.Env
+}
+
+// newSeed makes a guest's seed with keys of its own and writes its ISO.
+func newSeed(runID, guest, dir string) (*seed, error) {
+	sd, secrets, err := cloudinit.New(cloudinit.Options{
+		Hostname: "assay-" + guest, InstanceID: "iid-" + runID + "-" + guest, RootLogin: true, Rand: rand.Reader,
+	})
+	if err != nil {
+		return nil, err
+	}
+	iso := filepath.Join(dir, "seed.iso")
+	if err := sd.WriteISO(iso, cloudinit.NoCloud, false); err != nil {
+		return nil, err
+	}
+	return &seed{iso: iso, secrets: secrets, env: check.Env{
+		User: secrets.User, Hostname: sd.Hostname, InstanceID: sd.InstanceID,
+		ProofPath: sd.Proof.Path, ProofText: sd.Proof.Text,
+		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine,
+	}}, nil
+}
+
+// access is how a guest with this seed is entered; name and socket are the
+// guest's own to add.
+func (s *seed) access(scale float64) guestAccess {
+	return guestAccess{User: s.secrets.User, PrivateKey: s.secrets.UserKey.Reveal(), HostKey: s.secrets.HostKeyLine, Scale: scale}
+}
+
+// keyFiles writes the guest's user key and host key where the ssh program can
+// read them, for a person who wants in.
+func (i *instance) keyFiles() (key, knownHosts string, err error) {
+	key, knownHosts = filepath.Join(i.scratch, "key"), filepath.Join(i.scratch, "known_hosts")
+	if err := os.WriteFile(key, []byte(i.access.PrivateKey), 0o600); err != nil {
+		return "", "", fmt.Errorf("cannot write the guest's key: %w", err)
+	}
+	if err := os.WriteFile(knownHosts, []byte(i.name+" "+i.access.HostKey+"\n"), 0o600); err != nil {
+		return "", "", fmt.Errorf("cannot write the guest's host key: %w", err)
+	}
+	return key, knownHosts, nil
+}

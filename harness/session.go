@@ -1,0 +1,237 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"assay/artifact"
+	"assay/harness/accel"
+	"assay/harness/capacity"
+	"assay/harness/disk"
+	"assay/harness/keeper"
+	"assay/harness/machine"
+	"assay/reports"
+	"assay/reports/known"
+)
+
+// session is one run under way: what it holds on the host, and the result that
+// grows.
+type session struct {
+	opt      Options
+	spawner  spawner
+	runDir   *keeper.RunDir
+	keeper   *keeper.Keeper
+	cache    *disk.Cache
+	base     *disk.Base
+	host     *machine.Host
+	ledger   *capacity.Ledger
+	services *services
+	memory   *durations
+	states   *states
+	known    *known.List
+
+	accel    accel.Kind
+	scale    float64
+	firmware artifact.Firmware
+
+	mu    sync.Mutex
+	run   *reports.Run
+	cases map[reports.CaseID]*reports.Case
+	names map[string]int
+	done  int // finished checks
+	total int
+}
+
+// open takes hold of the host: the run's folder, the keeper, the image's base,
+// libvirt, the ledger and the services. On error everything is given back.
+func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err error) {
+	s := &session{opt: opt, run: run, cases: map[reports.CaseID]*reports.Case{}, names: map[string]int{},
+		spawner: spawner{Exe: opt.Exe, Args: opt.ChildArgs}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := os.MkdirAll(opt.Results, 0o755); err != nil {
+		return nil, &InfraError{fmt.Errorf("cannot make the results folder: %w", err)}
+	}
+	runs := filepath.Join(opt.Cache, "runs")
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return nil, &InfraError{fmt.Errorf("cannot make the cache folder: %w; set ASSAY_CACHE to a folder you can write", err)}
+	}
+
+	if opt.KnownFile != "" {
+		if s.known, err = known.Read(opt.KnownFile); err != nil {
+			return nil, err
+		}
+	}
+	// The image first: a bad one must cost nothing and touch nothing else.
+	if err := s.openImage(ctx); err != nil {
+		return nil, err
+	}
+
+	if s.runDir, err = keeper.NewRun(runs); err != nil {
+		return nil, &InfraError{fmt.Errorf("cannot start a run: %w", err)}
+	}
+	run.ID = s.runDir.ID
+	s.keeper, err = keeper.Start(ctx, keeper.Options{Exe: opt.Exe, Args: opt.KeeperArgs, RunID: s.runDir.ID,
+		ScratchDir: s.runDir.Path, URI: opt.URI, Log: opt.Log})
+	if err != nil {
+		return nil, &InfraError{fmt.Errorf("cannot start the keeper: %w", err)}
+	}
+	if err := s.openHost(ctx, runs); err != nil {
+		return nil, &InfraError{err}
+	}
+	if s.services, err = newServices(opt.UpdateRepo, opt.Log); err != nil {
+		return nil, &InfraError{err}
+	}
+	s.states = newStates(s)
+	s.memory = loadDurations(filepath.Join(opt.Cache, "durations.json"))
+	return s, nil
+}
+
+// openImage identifies the image and makes its base.
+func (s *session) openImage(ctx context.Context) (err error) {
+	end := s.span("image", filepath.Base(s.opt.Image), "", "reading the image")
+	defer func() { end(err == nil) }()
+	if s.cache, err = disk.OpenCache(s.opt.Cache); err != nil {
+		return &InfraError{err}
+	}
+	s.base, err = s.cache.Base(ctx, s.opt.Image, disk.Options{MaxSize: s.opt.MaxImageSize})
+	if err != nil {
+		var in *disk.InputError
+		if errors.As(err, &in) {
+			return err
+		}
+		return &InfraError{err}
+	}
+	i := s.base.Image
+	s.firmware = s.opt.Firmware
+	if s.firmware == "" {
+		s.firmware = artifact.BIOS
+		if len(s.base.Firmwares) > 0 {
+			s.firmware = s.base.Firmwares[0]
+		}
+	}
+	s.run.Image = reports.Image{Name: filepath.Base(i.Path), Path: i.Path, Digest: i.Digest, Format: i.Format,
+		Compression: i.Compression, Arch: i.Arch, Size: i.Size, VirtualSize: i.VirtualSize, Firmware: s.firmware, Stream: s.opt.Stream}
+	return nil
+}
+
+// openHost finds out what the host can do, takes away what killed runs left,
+// and connects to libvirt.
+func (s *session) openHost(ctx context.Context, runs string) error {
+	kind, why, err := accel.Detect(ctx, s.opt.Cache)
+	if err != nil {
+		return err
+	}
+	s.accel, s.scale = kind, accel.Scale(kind)
+	if kind != accel.KVM {
+		s.note("guests are emulated, and limits are %.0f times longer: %s", s.scale, why)
+	}
+	reaped, err := keeper.Reap(ctx, runs, func(ctx context.Context, id string) (int, error) {
+		return machine.DestroyOwned(ctx, s.opt.URI, id)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot clean up after an earlier run: %w", err)
+	}
+	if len(reaped) > 0 {
+		s.note("cleaned up after %d earlier runs that were killed", len(reaped))
+	}
+	s.host, err = machine.Connect(ctx, machine.Config{URI: s.opt.URI, RunID: s.runDir.ID, Dir: s.runDir.Path, Accel: kind, Log: s.opt.Log})
+	if err != nil {
+		return err
+	}
+	limits, err := capacity.HostLimits(s.opt.Cache)
+	if err != nil {
+		return err
+	}
+	if s.ledger, err = capacity.Open(filepath.Join(s.opt.Cache, "capacity"), limits); err != nil {
+		return err
+	}
+	libvirt, qemu, err := s.host.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	s.run.Host = reports.Host{Arch: hostArch(), CPUs: hostCPUs(), MemoryMiB: hostMemoryMiB(), Accelerator: string(kind),
+		Libvirt: libvirt, QEMU: qemu, Scale: s.scale}
+	return nil
+}
+
+// close gives everything back, in the reverse order. It may be called at any
+// stage of open.
+func (s *session) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*destroyLimit)
+	defer cancel()
+	var errs []error
+	if s.states != nil {
+		errs = append(errs, s.states.close())
+	}
+	if s.host != nil {
+		errs = append(errs, s.host.Close())
+	}
+	if s.services != nil {
+		s.services.close(ctx)
+	}
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.Close())
+	}
+	if s.runDir != nil {
+		errs = append(errs, os.RemoveAll(s.runDir.Path))
+	}
+	if s.keeper != nil {
+		errs = append(errs, s.keeper.Done())
+	}
+	if s.runDir != nil {
+		errs = append(errs, s.runDir.Close())
+	}
+	if s.base != nil {
+		errs = append(errs, s.base.Close())
+	}
+	if s.memory != nil {
+		s.memory.save()
+	}
+	return errors.Join(errs...)
+}
+
+// guestName makes a name no other guest of the run has: "fork-3".
+func (s *session) guestName(kind string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names[kind]++
+	return fmt.Sprintf("%s-%d", kind, s.names[kind])
+}
+
+// note adds a remark to the report and tells the watcher.
+func (s *session) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.mu.Lock()
+	s.run.Notes = append(s.run.Notes, text)
+	s.mu.Unlock()
+	s.opt.Progress(Progress{Time: time.Now(), Stage: "note", Done: true, OK: true, Text: text})
+}
+
+// span starts a bar of the timeline; the returned function ends it.
+func (s *session) span(kind, name, guest, text string) func(ok bool) {
+	start := time.Now()
+	s.opt.Progress(Progress{Time: start, Stage: kind, Name: name, Text: text})
+	return func(ok bool) {
+		end := time.Now()
+		s.mu.Lock()
+		s.run.Timeline = append(s.run.Timeline, reports.Span{Kind: kind, Name: name, Guest: guest,
+			Start: start.Sub(s.run.Started), End: end.Sub(s.run.Started), OK: ok})
+		p := Progress{Time: end, Stage: kind, Name: name, Done: true, OK: ok, Checks: s.done, Total: s.total,
+			Text: fmt.Sprintf("%s (%s)", text, end.Sub(start).Round(100*time.Millisecond))}
+		s.mu.Unlock()
+		s.opt.Progress(p)
+	}
+}
+
+func discardLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
