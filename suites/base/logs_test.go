@@ -46,6 +46,10 @@ func TestConsoleClean(t *testing.T) {
 			Guest: logged("kernel: SELinux:  Context system_u:object_r:x_t:s0 is not valid (left unmapped).")},
 		{Name: "stuck processor", Want: reports.Errored, Fault: reports.FaultInfra,
 			Guest: logged("kernel: watchdog: BUG: soft lockup - CPU#1 stuck for 26s!")},
+		{Name: "stuck processor in an emulator", Guest: func(g *guesttest.Fake, e *check.Env) {
+			e.Accelerator = "tcg"
+			logged("kernel: rcu: INFO: rcu_preempt self-detected stall on CPU")(g, e)
+		}},
 		{Name: "emulator", Want: reports.Errored, Fault: reports.FaultInfra, Guest: logged("kernel: Oops: int3: 0000 [#1] SMP")},
 		{Name: "image before host", Want: reports.Failed, Guest: logged("kernel: I/O error, dev vda, sector 1", "kernel: kernel BUG at mm/slub.c:4!")},
 	})
@@ -81,7 +85,7 @@ func TestKernelPatternsOnRealLogs(t *testing.T) {
 
 func TestJournalClean(t *testing.T) {
 	suitetest.Run(t, "base/journal-clean", []suitetest.Case{
-		{Name: "clean", Guest: logged("systemd: Started foo.service", "kernel: panic: no")},
+		{Name: "clean", Guest: logged("systemd: Started foo.service", "kernel: panic: no", "sudo: root : COMMAND=journalctl --grep=Found ordering cycle")},
 		{Name: "cycle", Want: reports.Failed, Says: []string{"wait for each other", "sockets.target"},
 			Guest: logged("systemd: sockets.target: Found ordering cycle on docker.socket/start",
 				"systemd: docker.socket: Job docker.socket/start deleted to break ordering cycle starting with sockets.target/start")},

@@ -7,19 +7,31 @@ import (
 	"assay/harness/guest"
 )
 
+// culprit is who is behind bad news.
+type culprit int
+
+const (
+	theImage culprit = iota
+	// theHost makes these in a healthy guest when it is broken: the
+	// infrastructure's fault, to be tried on another guest.
+	theHost
+	// slowness makes these in a healthy guest whose processors have to wait. An
+	// emulated guest waits a lot.
+	slowness
+)
+
 // pattern is one kind of bad news in a log.
 type pattern struct {
 	what string
 	re   *regexp.Regexp
-	// hosts marks news that a starved or broken host makes in a healthy guest:
-	// the infrastructure's fault, to be tried on another guest.
-	hosts bool
+	// by is who does that to a guest; the zero value is the image itself.
+	by culprit
 }
 
 // finding is a journal entry that matched.
 type finding struct {
 	what  string
-	hosts bool
+	by    culprit
 	entry guest.Entry
 }
 
@@ -29,7 +41,7 @@ func scan(entries []guest.Entry, patterns []pattern) []finding {
 	for _, e := range entries {
 		for _, p := range patterns {
 			if p.re.MatchString(e.Message) {
-				out = append(out, finding{p.what, p.hosts, e})
+				out = append(out, finding{p.what, p.by, e})
 				break
 			}
 		}
@@ -47,16 +59,15 @@ func grep(patterns []pattern) *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(parts, "|"))
 }
 
-// split parts what is the image's doing from what a host did to it.
-func split(all []finding) (image, host []finding) {
+// of keeps the findings that culprit is behind.
+func of(by culprit, all []finding) []finding {
+	var out []finding
 	for _, f := range all {
-		if f.hosts {
-			host = append(host, f)
-		} else {
-			image = append(image, f)
+		if f.by == by {
+			out = append(out, f)
 		}
 	}
-	return image, host
+	return out
 }
 
 // entriesOf are the journal entries of findings, for details.

@@ -108,7 +108,7 @@ func TestSecondBoot(t *testing.T) {
 	boots := func(second string) func(*guesttest.Fake, *check.Env) {
 		return func(g *guesttest.Fake, _ *check.Env) {
 			g.On("sh", "-c", onceScript, "sh", "/var/lib/assay/proof", "assay").Prints(first).Then().Prints(second)
-			g.On("sh", "-c", statusScript, guesttest.Rest).Prints(`{"status":"done","errors":[]}`)
+			g.On("sh", "-c", statusScript, guesttest.Rest).Prints(`{"v1":{"init":{"errors":[],"start":1,"finished":2}}}`)
 			g.OnReboot(nil)
 		}
 	}

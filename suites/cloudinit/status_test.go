@@ -23,24 +23,18 @@ func lacks(script string) suitetest.Case {
 
 func TestStatus(t *testing.T) {
 	suitetest.Run(t, "cloud-init/status", []suitetest.Case{
-		{Name: "done", Guest: says(statusScript, `{"status":"done","extended_status":"done","errors":[],"recoverable_errors":{"DEPRECATED":["x"]}}
---file--
-{}`)},
-		{Name: "old version, file only", Guest: says(statusScript, "\n--file--\n"+
-			`{"v1":{"datasource":"DataSourceNoCloud [seed=/dev/sr0]","init":{"errors":[],"start":1,"finished":2},"stage":null}}`)},
+		{Name: "done", Guest: says(statusScript, `{"v1":{"datasource":"DataSourceNoCloud [seed=/dev/sr0]","stage":null,
+			"init":{"errors":[],"recoverable_errors":{"DEPRECATED":["x"]},"start":1,"finished":2}}}`)},
 		{Name: "error", Want: reports.Failed, Says: []string{"cloud-init failed: ('scripts-user', boom)"},
-			Guest: says(statusScript, `{"status":"error","modules-final":{"errors":["('scripts-user',\n boom)"],"start":1,"finished":2},"errors":["('scripts-user', boom)"]}
---file--`)},
+			Guest: says(statusScript, `{"v1":{"modules-final":{"errors":["('scripts-user',\n boom)"],"start":1,"finished":2}}}`)},
 		{Name: "complains", Want: reports.Failed, Says: []string{"WARNING: no such user"},
-			Guest: says(statusScript, `{"status":"done","errors":[],"recoverable_errors":{"WARNING":["no such user"]}}
---file--`)},
+			Guest: says(statusScript, `{"v1":{"init":{"errors":[],"recoverable_errors":{"WARNING":["no such user"]},"start":1,"finished":2}}}`)},
 		{Name: "still running", Want: reports.Failed, Says: []string{"stage modules-final"},
-			Guest: says(statusScript, "\n--file--\n"+`{"v1":{"modules-final":{"start":3.5,"finished":null,"errors":[]}}}`)},
-		{Name: "never started", Want: reports.Failed, Says: []string{"never started"}, Guest: says(statusScript, "\n--file--\n")},
-		{Name: "disabled", Want: reports.Failed, Says: []string{"disabled"}, Guest: says(statusScript, "{}\n--file--\n--disabled--\n")},
-		{Name: "disabled by its own word", Want: reports.Failed, Says: []string{`"disabled"`},
-			Guest: says(statusScript, `{"status":"disabled"}`+"\n--file--\n")},
-		{Name: "not JSON", Want: reports.Errored, Fault: reports.FaultTest, Guest: says(statusScript, "{half\n--file--\n")},
+			Guest: says(statusScript, `{"v1":{"modules-final":{"start":3.5,"finished":null,"errors":[]}}}`)},
+		{Name: "never started", Want: reports.Failed, Says: []string{"never started"}, Guest: says(statusScript, "")},
+		{Name: "nothing ran", Want: reports.Failed, Says: []string{`"not started"`}, Guest: says(statusScript, `{"v1":{"stage":null}}`)},
+		{Name: "disabled", Want: reports.Failed, Says: []string{"disabled"}, Guest: says(statusScript, "--disabled--\n")},
+		{Name: "not JSON", Want: reports.Errored, Fault: reports.FaultTest, Guest: says(statusScript, "{half\n")},
 		lacks(statusScript),
 	})
 }

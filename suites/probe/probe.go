@@ -129,7 +129,8 @@ func Search(ctx context.Context, g guest.Guest, q guest.JournalQuery, re *regexp
 	}
 	var out []guest.Entry
 	for _, e := range entries {
-		if re.MatchString(e.Message) {
+		// sudo logs our own question, expression and all.
+		if re.MatchString(e.Message) && e.Ident != "sudo" {
 			out = append(out, e)
 		}
 	}
