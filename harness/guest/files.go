@@ -113,7 +113,7 @@ func unixMode(mode fs.FileMode) uint32 {
 
 // counted counts what is read and remembers a failure.
 type counted struct {
-	r io.Reader
+	r   io.Reader
 	n   atomic.Int64
 	err atomic.Pointer[error]
 }
