@@ -236,7 +236,7 @@ func (s *session) firstBoot(ctx context.Context) (bool, error) {
 		s.recordDown(err)
 		return false, nil
 	}
-	s.recordUp(i)
+	s.recordUp(i, true)
 	if err := s.readFacts(ctx, i, g); err != nil {
 		s.note("cannot read who the guest is: %v", err)
 	}

@@ -3,6 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"assay/harness/guest"
 	"assay/harness/machine"
 	"assay/reports"
+	"assay/suites/check"
 )
 
 // A boot is judged by one case for each thing that must happen, in this order.
@@ -23,6 +25,7 @@ const (
 	bootSSH       reports.CaseID = "boot/ssh"
 	bootSeed      reports.CaseID = "cloud-init/ssh-key"
 	bootComplete  reports.CaseID = "boot/complete"
+	bootConsole   reports.CaseID = "boot/console"
 )
 
 // bootCases are the cases of suite "boot", in the order in which a boot
@@ -38,6 +41,39 @@ var bootCases = []struct {
 	{bootSSH, "SSH answers on port 22"},
 	{bootSeed, "the seed's SSH key lets its user in"},
 	{bootComplete, "the boot finishes and lets users in"},
+	{bootConsole, "the console shows no lack of memory, no ordering cycle and no disk error"},
+}
+
+// bootSuite is answered by the parent process: no guest is up to be asked.
+var bootSuite = check.Suite{Name: "boot", Criterion: "S0", Title: "the image boots"}
+
+// Checks are all checks of a run: those of the boot, then the suites'.
+func Checks() (all []check.Registered) {
+	for _, b := range bootCases {
+		if b.id != bootSeed { // suite cloud-init has it
+			all = append(all, check.Registered{Suite: bootSuite, Check: check.Check{
+				Name: strings.TrimPrefix(string(b.id), bootSuite.Name+"/"), Title: b.title, State: check.Booted}})
+		}
+	}
+	return append(all, check.All()...)
+}
+
+// consoleFaults are findings that do not stop a boot and are no check's of a
+// suite: they fail bootConsole. Hangs are not among them: a starved host
+// causes those.
+var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError}
+
+// caseNaming is the boot case that a finding fails, empty for none.
+func caseNaming(f console.Finding) reports.CaseID {
+	if slices.Contains(consoleFaults, f.Kind) {
+		return bootConsole
+	}
+	for _, b := range bootCases {
+		if b.id == f.Kind.Check() {
+			return b.id
+		}
+	}
+	return ""
 }
 
 // ending is all that is known of a boot that did not come up.
@@ -71,7 +107,7 @@ type diagnosis struct {
 func diagnose(e ending, kind accel.Kind) diagnosis {
 	for _, f := range e.findings {
 		if f.Kind == console.EmulatorFault && kind != accel.KVM {
-			return diagnosis{bootKernel, reports.FaultInfra, "the emulator tripped: " + firstLine(f.Lines), []console.Finding{f}}
+			return diagnosis{bootKernel, reports.FaultInfra, "the emulator tripped: " + f.Line, []console.Finding{f}}
 		}
 	}
 	for _, f := range e.findings {
@@ -80,7 +116,7 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 			if id == "" { // emulator-fault, but nothing was emulated
 				id = bootKernel
 			}
-			return diagnosis{id, reports.FaultImage, fmt.Sprintf("%s: %s", f.Kind.Title(), firstLine(f.Lines)), []console.Finding{f}}
+			return diagnosis{id, reports.FaultImage, fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line), []console.Finding{f}}
 		}
 	}
 	if e.end != nil {

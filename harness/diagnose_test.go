@@ -20,7 +20,7 @@ func notReady(st guest.Stage, last string) error {
 func found(kinds ...console.Kind) (out []console.Finding) {
 	for _, k := range kinds {
 		fatal := k == console.KernelPanic || k == console.LoaderPrompt || k == console.RootNotFound || k == console.EmergencyShell || k == console.NoBootDevice
-		out = append(out, console.Finding{Kind: k, Fatal: fatal, Lines: []string{"line of " + string(k)}})
+		out = append(out, console.Finding{Kind: k, Fatal: fatal, Line: "line of " + string(k)})
 	}
 	return out
 }

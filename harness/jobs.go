@@ -16,7 +16,10 @@ import (
 
 // judge runs the first boot and then every job.
 func (s *session) judge(ctx context.Context, checks []check.Registered) error {
-	s.total = len(checks) * max(s.opt.Repeat, 1)
+	jobs := plan(checks, s.opt.Repeat)
+	for _, j := range jobs {
+		s.total += len(j.Checks)
+	}
 	up, err := s.firstBoot(ctx)
 	if err != nil {
 		return err
@@ -24,7 +27,6 @@ func (s *session) judge(ctx context.Context, checks []check.Registered) error {
 	if !up {
 		return nil // verdict says what was not answered
 	}
-	jobs := plan(checks, s.opt.Repeat)
 	longestFirst(jobs, s.memory.get())
 	s.runJobs(ctx, jobs)
 	return nil
@@ -189,6 +191,7 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 		return nil, false, err
 	}
 	defer g.Close()
+	s.recordUp(i, false)
 	if j.State == check.Upgraded {
 		if err := s.upgradeGuest(ctx, i, g); err != nil {
 			return nil, false, errors.Join(err, i.close())
@@ -273,7 +276,7 @@ type guestDied struct {
 
 func (d *guestDied) Error() string {
 	if d.finding != nil {
-		return fmt.Sprintf("%s: %s", d.finding.Kind.Title(), firstLine(d.finding.Lines))
+		return fmt.Sprintf("%s: %s", d.finding.Kind.Title(), d.finding.Line)
 	}
 	if d.end.Kind == machine.EndShutdown {
 		return "the guest powered itself off"

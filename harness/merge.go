@@ -116,11 +116,12 @@ func (s *session) addAttempt(r check.Registered, a reports.Attempt) {
 }
 
 // recordUp files the boot's cases for a guest that came up. What its console
-// showed on the way counts all the same.
-func (s *session) recordUp(i *instance) {
+// showed on the way counts all the same. Of later boots only what is wrong is
+// filed.
+func (s *session) recordUp(i *instance, first bool) {
 	bad := map[reports.CaseID]console.Finding{}
 	for _, f := range i.console.Findings() {
-		id := f.Kind.Check()
+		id := caseNaming(f)
 		if _, seen := bad[id]; !seen && id != "" {
 			bad[id] = f
 		}
@@ -131,13 +132,16 @@ func (s *session) recordUp(i *instance) {
 		}
 		c := reports.Case{ID: b.id, Title: b.title, Outcome: reports.Passed, Blocking: true, Started: i.started,
 			Duration: time.Since(i.started), Guest: i.name}
-		if f, ok := bad[b.id]; ok {
+		f, isBad := bad[b.id]
+		if isBad {
 			c.Outcome, c.Fault = reports.Failed, reports.FaultImage
-			c.Message = fmt.Sprintf("%s: %s", f.Kind.Title(), firstLine(f.Lines))
+			c.Message = fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line)
 			c.Evidence = []reports.Evidence{i.consoleEvidence([]console.Finding{f})}
 			c.Replay = reports.Replay(s.opt.Image, c.ID)
 		}
-		s.record(c)
+		if first || isBad {
+			s.record(c)
+		}
 	}
 }
 
@@ -190,7 +194,7 @@ func (s *session) verdict(checks []check.Registered) error {
 // assemble makes the run's suites of its cases and takes the verdict. A check
 // that nobody answered gets a case that says so; s.mu is held.
 func (s *session) assemble(checks []check.Registered) {
-	suites := map[string]*reports.Suite{"boot": {Name: "boot", Criterion: "S0", Title: "the image boots"}}
+	suites := map[string]*reports.Suite{bootSuite.Name: {Name: bootSuite.Name, Criterion: bootSuite.Criterion, Title: bootSuite.Title}}
 	for _, r := range checks {
 		if suites[r.Suite.Name] == nil {
 			suites[r.Suite.Name] = &reports.Suite{Name: r.Suite.Name, Criterion: r.Suite.Criterion, Title: r.Suite.Title}

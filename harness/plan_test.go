@@ -82,6 +82,16 @@ func TestPlanKeepsApartWhatMustNotMeet(t *testing.T) {
 	}
 }
 
+func TestBootChecksNeedNoGuestOfTheirOwn(t *testing.T) {
+	got, err := Select(Checks(), Selection{Checks: []string{"boot/kernel"}})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%q, %v; a boot check can be chosen like any other", ids(got), err)
+	}
+	if jobs := plan(got, 1); len(jobs) != 0 {
+		t.Errorf("plan %v; the boot itself answers it", jobs)
+	}
+}
+
 func TestLongestFirst(t *testing.T) {
 	jobs := plan(some, 1)
 	longestFirst(jobs, map[string]float64{"base": 5, "storage": 500})

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"assay/reports"
-	"assay/suites/check"
 )
 
 // Run judges one image and writes the results folder. The error is nil
@@ -22,7 +21,7 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
 	}
-	checks, err := Select(check.All(), opt.Selection)
+	checks, err := Select(Checks(), opt.Selection)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,10 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 
 	"assay/harness/keeper"
 	"assay/harness/machine"
@@ -26,11 +29,29 @@ func Subprocess(ctx context.Context, args []string) (status int, handled bool) {
 	}
 	switch args[0] {
 	case childArg:
-		return Child(ctx, os.Stdin, os.Stdout, os.Stderr), true
+		events, err := divertStdout()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1, true
+		}
+		return Child(ctx, os.Stdin, events, os.Stderr), true
 	case keeperArg:
 		return keep(ctx, args[1:]), true
 	}
 	return 0, false
+}
+
+// divertStdout returns the standard output for events and sends whatever else
+// is printed (Ginkgo's own report) to standard error.
+func divertStdout() (*os.File, error) {
+	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
+	if err == nil {
+		err = unix.Dup3(2, 1, 0)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot divert standard output: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "events"), nil
 }
 
 // keep is the keeper's process. It has no one to tell an error to but its exit

@@ -23,7 +23,7 @@ func newSuitesCommand() *cobra.Command {
   assay suites --json | jq -r '.[].id'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			checks, err := harness.Select(check.All(), sel)
+			checks, err := harness.Select(harness.Checks(), sel)
 			if err != nil {
 				return &usageError{err}
 			}
