@@ -123,16 +123,7 @@ type Tree struct {
 }
 
 // Identity is what must differ between two boots of one image.
-type Identity struct {
-	MachineID string `json:"machine_id"`
-	BootID    string `json:"boot_id"`
-	// HostKeys are the fingerprints of every SSH host key but the seed's own.
-	HostKeys []string `json:"host_keys"`
-	// PTUUID is the disk's partition table id.
-	PTUUID string `json:"ptuuid"`
-	// RandomSeed is the SHA-256 of /var/lib/systemd/random-seed.
-	RandomSeed string `json:"random_seed"`
-}
+type Identity = guest.Identity
 
 // failure, skip and infra carry a check's own judgement.
 type (
