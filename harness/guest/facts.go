@@ -92,7 +92,3 @@ func (f *Facts) osRelease(line string) {
 		f.OSVersion = value
 	}
 }
-
-func isChecksum(s string) bool {
-	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
-}
