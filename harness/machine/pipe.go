@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,8 @@ type feeder struct {
 	src  *os.File
 	done chan struct{}
 	err  error
+	// stopping is set before the pipe is closed under feed's hands.
+	stopping atomic.Bool
 }
 
 // startFeeder makes the pipe at path and feeds it until stop is called.
@@ -44,7 +47,10 @@ func startFeeder(path string, head []byte, saved string, from int64) (*feeder, e
 	f := &feeder{path: path, pipe: pipe, src: src, done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
-		f.err = f.feed(head, from)
+		// An error after stop was called is stop's own doing.
+		if err := f.feed(head, from); err != nil && !f.stopping.Load() {
+			f.err = err
+		}
 	}()
 	return f, nil
 }
@@ -84,14 +90,11 @@ func (f *feeder) feed(head []byte, from int64) error {
 // stop ends the feeding and removes the pipe. What failed on our side is
 // returned; that libvirt stopped reading is its own error to report.
 func (f *feeder) stop() error {
+	f.stopping.Store(true)
 	f.pipe.Close()
 	<-f.done
 	f.src.Close()
-	err := f.err
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
-	}
-	return errors.Join(err, removeIfThere(f.path))
+	return errors.Join(f.err, removeIfThere(f.path))
 }
 
 // writeFork writes what a feeder would feed into a file, for a libvirt that

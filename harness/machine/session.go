@@ -58,9 +58,14 @@ func connectOnce(ctx context.Context, at endpoint) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := libvirt.NewWithDialer(readyDialer{raw})
+	wire := &wire{Conn: raw, ready: make(chan struct{})}
+	l := libvirt.NewWithDialer(readyDialer{wire})
 	opened := make(chan error, 1)
-	go func() { opened <- l.ConnectToURI(libvirt.ConnectURI(at.uri)) }()
+	go func() {
+		err := l.ConnectToURI(libvirt.ConnectURI(at.uri))
+		close(wire.ready)
+		opened <- err
+	}()
 	select {
 	case err = <-opened:
 	case <-ctx.Done():
@@ -79,6 +84,27 @@ func connectOnce(ctx context.Context, at endpoint) (*connection, error) {
 type readyDialer struct{ c net.Conn }
 
 func (d readyDialer) Dial() (net.Conn, error) { return d.c, nil }
+
+// wire holds back the news of a lost connection while go-libvirt opens it:
+// ConnectToURI ends by writing a field that its watcher of lost connections
+// reads without a lock.
+type wire struct {
+	net.Conn
+	// ready is closed when ConnectToURI has returned.
+	ready chan struct{}
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil {
+		select {
+		case <-w.ready:
+		case <-time.After(100 * time.Millisecond):
+			// Opening it failed, and ConnectToURI waits for this error.
+		}
+	}
+	return n, err
+}
 
 // close drops the connection without asking the daemon, which may be the one
 // that hangs, and waits until every call on it has been let go.
