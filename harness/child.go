@@ -141,9 +141,8 @@ func child(ctx context.Context, in io.Reader, out, log io.Writer) error {
 			lost = err
 		}
 	}
-	check.Specs(checks, func(_ check.Registered, log func(string, ...any)) *check.T {
-		return &check.T{Guest: g, Env: spec.Env, Log: log}
-	}, tell)
+	runner := &check.Runner{Guest: g, Env: spec.Env, Tell: tell}
+	runner.Declare(ctx, checks)
 
 	ginkgo.GinkgoWriter.TeeTo(log)
 	suite, reporter := ginkgo.GinkgoConfiguration()

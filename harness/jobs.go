@@ -168,7 +168,7 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 // fresh boot: same result, slower.
 func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, setClock bool, err error) {
 	if j.State != check.Fresh && attempt == 1 && !s.opt.NoFork {
-		snap, err := s.states.get(ctx, j.State)
+		snap, err := s.states.get(ctx, forkedFrom(j.State))
 		if err == nil {
 			name := s.guestName("fork")
 			end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, snap.state))
@@ -201,6 +201,19 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 	return i, false, nil
 }
 
+// forkedFrom is the snapshot that a job of that state starts from: the child
+// itself reboots its guest.
+func forkedFrom(st check.State) check.State {
+	if st == check.Rebooted {
+		return check.Booted
+	}
+	return st
+}
+
+// rebootAllowance is added to a child's time for the reboot of state Rebooted,
+// on a KVM host.
+const rebootAllowance = 2 * time.Minute
+
 // childSlack is added to the checks' own limits before a child counts as hung.
 const childSlack = 2 * time.Minute
 
@@ -210,9 +223,15 @@ func (s *session) runChild(ctx context.Context, i *instance, checks []check.Regi
 	spec := childSpec{Env: i.env, Guest: i.access, SetClock: setClock,
 		GinkgoReport: filepath.Join(i.dir, "ginkgo.json"), Commands: filepath.Join(i.dir, "commands.jsonl"), Evidence: i.dir}
 	limit := childSlack
+	if checks[0].State == check.Rebooted {
+		limit += time.Duration(float64(rebootAllowance) * s.scale)
+	}
 	for _, r := range checks {
 		spec.Checks = append(spec.Checks, r.ID())
 		limit += time.Duration(float64(r.Limit) * s.scale)
+		if r.Prepare != nil {
+			limit += time.Duration(float64(r.Limit) * s.scale)
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the suite's process hung: no end after %s", limit.Round(time.Second)))
 	defer cancel()

@@ -130,7 +130,11 @@ func plan(checks []check.Registered, repeat int) []job {
 			if r.Isolated {
 				key = string(r.ID())
 			}
-			if r.State != check.Booted {
+			switch r.State {
+			case check.Booted:
+			case check.Rebooted: // one reboot serves every suite
+				key = string(check.Rebooted)
+			default:
 				key += "@" + string(r.State)
 			}
 			slot := fmt.Sprintf("%s#%d", key, n)

@@ -82,6 +82,14 @@ func TestPlanKeepsApartWhatMustNotMeet(t *testing.T) {
 	}
 }
 
+func TestOneRebootServesEverySuite(t *testing.T) {
+	rebooted := func(c *check.Check) { c.State = check.Rebooted }
+	jobs := plan([]check.Registered{reg("base", "a", rebooted), reg("base", "b", nil), reg("storage", "a", rebooted)}, 1)
+	if len(jobs) != 2 || jobs[0].Key != "rebooted" || ids(jobs[0].Checks) != "base/a storage/a" {
+		t.Errorf("plan %v; want one guest for both checks after a reboot", jobs)
+	}
+}
+
 func TestBootChecksNeedNoGuestOfTheirOwn(t *testing.T) {
 	got, err := Select(Checks(), Selection{Checks: []string{"boot/kernel"}})
 	if err != nil || len(got) != 1 {

@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "fake-child" {
 		os.Exit(fakeChild(os.Args[2]))
 	}
+	if status, ok := Subprocess(context.Background(), os.Args[1:]); ok {
+		os.Exit(status)
+	}
 	os.Exit(m.Run())
 }
 

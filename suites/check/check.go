@@ -29,6 +29,10 @@ const (
 	// Upgraded is a fork of a guest that was upgraded to the update tree and
 	// rebooted into it.
 	Upgraded State = "upgraded"
+	// Rebooted is a fork of Booted that was rebooted once. All checks of this
+	// state, of every suite, share one guest and its reboot: first the Prepare
+	// functions run, then the guest reboots, then the checks.
+	Rebooted State = "rebooted"
 )
 
 // Suite is one release criterion.
@@ -59,6 +63,12 @@ type Check struct {
 	// Limit is how long it may take on a KVM host; 0 is one minute. It is
 	// scaled like a command's.
 	Limit time.Duration
+	// Prepare, for State Rebooted, runs before the reboot. What it returns is
+	// T.Prepared in Run; its error is the check's answer, and Run is not called.
+	Prepare func(ctx context.Context, t *T) (any, error)
+	// JudgesReboot marks the check that is asked even when the reboot failed
+	// (T.RebootErr); for every other that is the infrastructure's fault, in doubt.
+	JudgesReboot bool
 	// Run finds out. nil is a pass.
 	Run func(ctx context.Context, t *T) error
 }
@@ -68,6 +78,10 @@ type T struct {
 	guest.Guest
 	// Env is what the harness knows and the guest cannot tell.
 	Env Env
+	// Prepared is what Prepare returned.
+	Prepared any
+	// RebootErr is why the reboot of State Rebooted failed, for JudgesReboot.
+	RebootErr error
 	// Log writes a line into the check's evidence.
 	Log func(format string, args ...any)
 }
@@ -189,6 +203,9 @@ func Register(s Suite, checks ...Check) struct{} {
 		}
 		if c.Name == "" || c.Title == "" || c.Run == nil {
 			panic(fmt.Sprintf("check %s lacks a name, a title or a function", r.ID()))
+		}
+		if (c.State == Rebooted) != (c.Prepare != nil) {
+			panic(fmt.Sprintf("check %s: Prepare and State Rebooted belong together", r.ID()))
 		}
 		registry = append(registry, r)
 	}

@@ -27,6 +27,7 @@ func Classify(err error) Judgement {
 	var i *infra
 	var te *guest.TransportError
 	var to *guest.TimeoutError
+	var nr *guest.NotReadyError
 	var ce *guest.CommandError
 	switch {
 	case err == nil:
@@ -35,7 +36,7 @@ func Classify(err error) Judgement {
 		return Judgement{Outcome: reports.Failed, Fault: reports.FaultImage, Message: f.msg, Details: f.details}
 	case errors.As(err, &s):
 		return Judgement{Outcome: reports.Skipped, Message: s.reason}
-	case errors.As(err, &i), errors.As(err, &te), errors.As(err, &to),
+	case errors.As(err, &i), errors.As(err, &te), errors.As(err, &to), errors.As(err, &nr),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Judgement{Outcome: reports.Errored, Fault: reports.FaultInfra, Message: err.Error()}
 	case errors.As(err, &ce):
@@ -50,8 +51,33 @@ func Classify(err error) Judgement {
 func (r Registered) Do(ctx context.Context, t *T) (j Judgement) {
 	defer func() {
 		if p := recover(); p != nil {
-			j = Judgement{Outcome: reports.Errored, Fault: reports.FaultTest, Message: fmt.Sprintf("the check panicked: %v", p)}
+			j = panicked(p)
 		}
 	}()
+	if t.RebootErr != nil && !r.JudgesReboot {
+		return Classify(Infraf("the guest did not come back from its reboot: %w", t.RebootErr))
+	}
 	return Classify(r.Run(ctx, t))
+}
+
+// DoPrepare runs the check's Prepare and keeps its value in t. A nil answer
+// means that Do comes next; any other is the check's.
+func (r Registered) DoPrepare(ctx context.Context, t *T) (answer *Judgement) {
+	defer func() {
+		if p := recover(); p != nil {
+			j := panicked(p)
+			answer = &j
+		}
+	}()
+	value, err := r.Prepare(ctx, t)
+	if err != nil {
+		j := Classify(err)
+		return &j
+	}
+	t.Prepared = value
+	return nil
+}
+
+func panicked(p any) Judgement {
+	return Judgement{Outcome: reports.Errored, Fault: reports.FaultTest, Message: fmt.Sprintf("the check panicked: %v", p)}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
+	"assay/harness/guest"
 	"assay/reports"
 )
 
@@ -31,55 +32,112 @@ type Event struct {
 	Commands string `json:"commands,omitempty"`
 }
 
-// Specs declares the checks as Ginkgo specs, one container per suite, in the
-// order given. newT makes what a check holds, with the log function it must
-// use; tell gets the events, one after the other.
-func Specs(checks []Registered, newT func(r Registered, log func(string, ...any)) *T, tell func(Event)) {
-	for start := 0; start < len(checks); {
+// Runner runs checks in one guest, as Ginkgo specs.
+type Runner struct {
+	Guest guest.Guest
+	Env   Env
+	// Tell gets the events, one after the other.
+	Tell func(Event)
+}
+
+// running is one check on its way through the Runner.
+type running struct {
+	Registered
+	t      *T
+	answer *Judgement // of Prepare
+	mu     sync.Mutex
+	text   strings.Builder
+}
+
+// log is T.Log: bounded, as all evidence is.
+func (c *running) log(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.text.Len() < reports.ExcerptLimit {
+		fmt.Fprintf(&c.text, format+"\n", args...)
+	}
+}
+
+// limited bounds ctx by the check's limit, scaled to the guest.
+func (c *running) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := time.Duration(float64(c.Limit) * c.t.Scale())
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("check %s took longer than %s", c.ID(), limit.Round(time.Second)))
+}
+
+// Declare declares the checks as Ginkgo specs, one container per suite, in the
+// order given. Checks of State Rebooted are prepared, and the guest is
+// rebooted, before any spec runs.
+func (r *Runner) Declare(ctx context.Context, checks []Registered) {
+	all := make([]*running, 0, len(checks))
+	for _, reg := range checks {
+		c := &running{Registered: reg}
+		c.t = &T{Guest: r.Guest, Env: r.Env, Log: c.log}
+		all = append(all, c)
+	}
+	r.reboot(ctx, all)
+	for start := 0; start < len(all); {
 		end := start
-		for end < len(checks) && checks[end].Suite == checks[start].Suite {
+		for end < len(all) && all[end].Suite == all[start].Suite {
 			end++
 		}
-		group := checks[start:end]
+		group := all[start:end]
 		ginkgo.Describe(group[0].Suite.Name+": "+group[0].Suite.Title, func() {
-			for _, r := range group {
-				ginkgo.It(string(r.ID())+": "+r.Title, ginkgo.Label(r.Labels...),
-					func(ctx ginkgo.SpecContext) { spec(ctx, r, newT, tell) })
+			for _, c := range group {
+				ginkgo.It(string(c.ID())+": "+c.Title, ginkgo.Label(c.Labels...), func(ctx ginkgo.SpecContext) { r.spec(ctx, c) })
 			}
 		})
 		start = end
 	}
 }
 
-// spec runs one check inside a Ginkgo spec and hands the outcome to both sides.
-func spec(ctx context.Context, r Registered, newT func(Registered, func(string, ...any)) *T, tell func(Event)) {
-	var mu sync.Mutex
-	var text strings.Builder
-	log := func(format string, args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		if text.Len() < reports.ExcerptLimit {
-			fmt.Fprintf(&text, format+"\n", args...)
+// reboot prepares the checks that want a rebooted guest and reboots it once.
+func (r *Runner) reboot(ctx context.Context, all []*running) {
+	var want []*running
+	for _, c := range all {
+		if c.State == Rebooted {
+			want = append(want, c)
 		}
 	}
-	t := newT(r, log)
-	limit := time.Duration(float64(r.Limit) * t.Scale())
-	ctx, cancel := context.WithTimeoutCause(ctx, limit,
-		fmt.Errorf("check %s took longer than %s", r.ID(), limit.Round(time.Second)))
-	defer cancel()
+	if len(want) == 0 {
+		return
+	}
+	ready := false
+	for _, c := range want {
+		ctx, cancel := c.limited(ctx)
+		c.answer = c.DoPrepare(ctx, c.t)
+		cancel()
+		ready = ready || c.answer == nil
+	}
+	if !ready {
+		return // nobody is left to look
+	}
+	err := r.Guest.Reboot(ctx)
+	for _, c := range want {
+		c.t.RebootErr = err
+	}
+}
 
-	e := Event{ID: r.ID(), Started: time.Now()}
-	tell(e)
-	j := r.Do(ctx, t)
+// spec runs one check inside a Ginkgo spec and hands the outcome to both sides.
+func (r *Runner) spec(ctx context.Context, c *running) {
+	ctx, cancel := c.limited(ctx)
+	defer cancel()
+	e := Event{ID: c.ID(), Started: time.Now()}
+	r.Tell(e)
+	var j Judgement
+	if c.answer != nil {
+		j = *c.answer
+	} else {
+		j = c.Do(ctx, c.t)
+	}
 	if j.Outcome == reports.Errored && ctx.Err() != nil {
 		j.Message = fmt.Sprintf("%v (%s)", context.Cause(ctx), j.Message)
 	}
-	mu.Lock()
-	e.Log = text.String()
-	mu.Unlock()
+	c.mu.Lock()
+	e.Log = c.text.String()
+	c.mu.Unlock()
 	e.Done, e.Took = true, time.Since(e.Started)
 	e.Outcome, e.Fault, e.Message, e.Details = j.Outcome, j.Fault, j.Message, j.Details
-	tell(e)
+	r.Tell(e)
 
 	switch j.Outcome {
 	case reports.Passed:
