@@ -195,7 +195,8 @@ func (w *wait) run(ctx context.Context) error {
 			return nil
 		}
 		l.close(err)
-		if ctx.Err() != nil {
+		if over(ctx) {
+			<-ctx.Done()
 			return w.notReady(ctx)
 		}
 		if errors.Is(err, errOldBoot) {
@@ -215,7 +216,7 @@ func (w *wait) connect(ctx context.Context) (*link, error) {
 	for {
 		banner, c, err := w.s.dialBanner(ctx)
 		if err != nil {
-			if ctx.Err() == nil || w.last[StageNoAnswer] == nil {
+			if !over(ctx) || w.last[StageNoAnswer] == nil {
 				w.last[StageNoAnswer] = err
 			}
 			if err := w.pause(ctx, delay); err != nil {
@@ -233,13 +234,20 @@ func (w *wait) connect(ctx context.Context) (*link, error) {
 			w.ready.LoginTries++
 			return l, nil
 		}
-		if ctx.Err() == nil {
+		if !over(ctx) {
 			w.refused(err)
 		}
 		if err := w.pause(ctx, w.penalty.wait(time.Now(), err)); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// over reports that ctx has ended, or is about to: a dialer that knows the
+// deadline may be a moment quicker. Such an error says nothing of the guest.
+func over(ctx context.Context) bool {
+	d, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(d) <= 0
 }
 
 func (w *wait) refused(err error) {

@@ -153,8 +153,8 @@ func (s *SSH) login(ctx context.Context, c net.Conn) (*link, error) {
 		return nil, shown
 	case broken != nil:
 		return nil, fmt.Errorf("cannot log in: %w", broken)
-	case errors.As(err, &none):
-		return nil, &HostKeyError{Want: ssh.FingerprintSHA256(s.cfg.HostKey), Offered: none.SupportedAlgorithms}
+	case errors.As(err, &none) && none.What == "host key":
+		return nil, &HostKeyError{Want: ssh.FingerprintSHA256(s.cfg.HostKey), Offered: none.RequestedAlgorithms}
 	case trusted:
 		return nil, &AuthError{User: s.cfg.User, Said: strings.Join(strings.Fields(said.String()), " "), Err: err}
 	}

@@ -39,7 +39,7 @@ func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) 
 	if err != nil {
 		return Readiness{}, s.transport("reboot", err)
 	}
-	down, cancelDown := context.WithTimeoutCause(ctx, stopUnit+s.scaled(goDownLimit), ErrRebootNotSeen)
+	down, cancelDown := context.WithTimeoutCause(ctx, s.downLimit, ErrRebootNotSeen)
 	defer cancelDown()
 	if err := s.orderReboot(down, l, prefix); err != nil {
 		return Readiness{}, s.transport("reboot", err)
@@ -47,8 +47,8 @@ func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) 
 	if err := s.awaitDown(down, l); err != nil {
 		return Readiness{}, s.transport("reboot", err)
 	}
-	up, cancelUp := context.WithTimeoutCause(ctx, stopUnit+s.scaled(comeUpLimit),
-		fmt.Errorf("the guest did not come back within %s", (stopUnit+s.scaled(comeUpLimit)).Round(time.Second)))
+	up, cancelUp := context.WithTimeoutCause(ctx, s.upLimit,
+		fmt.Errorf("the guest did not come back within %s", s.upLimit.Round(time.Second)))
 	defer cancelUp()
 	ready, err := s.rejoin(up, obs, was)
 	if errors.Is(err, errOldBoot) {

@@ -76,6 +76,10 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 			return Result{}, s.transport(op, err)
 		}
 		prefix, err := s.as(ctx, l, c.User)
+		if errors.Is(err, errNoSession) && try == 1 && ctx.Err() == nil {
+			l.close(err)
+			continue
+		}
 		if err != nil {
 			return Result{}, s.transport(op, err)
 		}

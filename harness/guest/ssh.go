@@ -55,6 +55,8 @@ type SSH struct {
 	calls  atomic.Int64
 	// slots holds one token per command that may run.
 	slots chan struct{}
+	// downLimit and upLimit bound the halves of a reboot.
+	downLimit, upLimit time.Duration
 	// base ends when Close is called; goroutines counts what must end then.
 	base       context.Context
 	stop       context.CancelFunc
@@ -95,6 +97,7 @@ func newSSH(cfg SSHConfig) (*SSH, error) {
 	if s.cfg.KeepAliveLimit <= 0 {
 		s.cfg.KeepAliveLimit = 20*time.Second + s.scaled(4*time.Second)
 	}
+	s.downLimit, s.upLimit = stopUnit+s.scaled(goDownLimit), stopUnit+s.scaled(comeUpLimit)
 	s.root = cfg.User == "root"
 	var id [6]byte
 	if _, err := rand.Read(id[:]); err != nil {
