@@ -129,7 +129,7 @@ func (m *Machine) endOf(detail libvirt.DomainEventStoppedDetailType) End {
 		}
 		return End{Kind: EndDestroyed}
 	case libvirt.DomainEventStoppedFailed:
-		return End{Kind: EndFailed, Detail: "the emulator died"}
+		return End{Kind: EndFailed, Detail: m.withLastWords("the emulator died")}
 	}
 	return End{Kind: EndFailed, Detail: "libvirt's reason " + detail.String()}
 }
@@ -139,12 +139,21 @@ func (m *Machine) endUnseen() End {
 	if m.isDestroying() {
 		return End{Kind: EndDestroyed}
 	}
-	return End{Kind: EndFailed, Detail: "the guest is gone and libvirt did not say why"}
+	return End{Kind: EndFailed, Detail: m.withLastWords("the guest is gone and libvirt did not say why")}
 }
 
 func (m *Machine) isDestroying() bool {
 	select {
 	case <-m.destroying:
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *Machine) isGone() bool {
+	select {
+	case <-m.gone:
 		return true
 	default:
 		return false

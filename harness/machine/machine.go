@@ -134,13 +134,13 @@ func (m *Machine) release() {
 func (m *Machine) abandon(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), destroyLimit)
 	defer cancel()
-	err := m.destroyOnce1(ctx)
+	err := m.destroyDomain(ctx)
 	m.release()
 	return err
 }
 
-// destroyOnce1 asks libvirt once; a domain that is not there is as good.
-func (m *Machine) destroyOnce1(ctx context.Context) error {
+// destroyDomain asks libvirt; a domain that is not there is as good.
+func (m *Machine) destroyDomain(ctx context.Context) error {
 	err := m.libvirt.call(ctx, "DomainDestroy", destroyLimit, func(l *libvirt.Libvirt) error {
 		return l.DomainDestroy(m.domain())
 	})
@@ -179,13 +179,11 @@ func (m *Machine) CPUTime(ctx context.Context) (t time.Duration, err error) {
 var ErrGone = errors.New("the guest has ended")
 
 func (m *Machine) do(ctx context.Context, verb, call string, f func(*libvirt.Libvirt) error) error {
-	select {
-	case <-m.gone:
+	if m.isGone() {
 		return fmt.Errorf("cannot %s guest %s: %w (%s)", verb, m.name, ErrGone, m.end)
-	default:
 	}
 	err := m.libvirt.call(ctx, call, queryLimit, f)
-	if isNoDomain(err) {
+	if isNoDomain(err) || errors.Is(err, errSessionClosed) {
 		m.doubt()
 		err = ErrGone
 	}
@@ -199,10 +197,8 @@ func (m *Machine) do(ctx context.Context, verb, call string, f func(*libvirt.Lib
 // A guest that has ended already is no error; any number of calls is fine.
 func (m *Machine) Destroy(ctx context.Context) error {
 	m.destroyOnce.Do(func() { close(m.destroying) })
-	select {
-	case <-m.gone:
-	default:
-		if err := m.destroyOnce1(ctx); err != nil {
+	if !m.isGone() {
+		if err := m.destroyDomain(ctx); err != nil && !m.isGone() {
 			return fmt.Errorf("cannot destroy guest %s: %w", m.name, err)
 		}
 		m.doubt()

@@ -58,7 +58,7 @@ func (m *Machine) Save(ctx context.Context, path string) (*Saved, error) {
 	})
 	if err != nil {
 		m.keepNVRAM.Store(false)
-		if isNoDomain(err) {
+		if isNoDomain(err) || errors.Is(err, errSessionClosed) {
 			m.doubt()
 			err = ErrGone
 		}

@@ -43,9 +43,17 @@ const (
 type session struct {
 	at endpoint
 
+	// calls is held for reading by every call, so that close does not take the
+	// connection from one whose answer is on its way.
+	calls  sync.RWMutex
+	closed bool
+
 	mu   sync.Mutex
 	conn *connection
 }
+
+// errSessionClosed is for calls after close.
+var errSessionClosed = errors.New("the connection to libvirt is closed")
 
 type connection struct {
 	libvirt *libvirt.Libvirt
@@ -119,6 +127,11 @@ func (c *connection) close() {
 // call runs f with a connection. After limit, or when ctx ends, the connection
 // is dropped, which makes f return; whatever f then returns is lost.
 func (s *session) call(ctx context.Context, name string, limit time.Duration, f func(*libvirt.Libvirt) error) error {
+	s.calls.RLock()
+	defer s.calls.RUnlock()
+	if s.closed {
+		return errSessionClosed
+	}
 	c, err := s.get(ctx)
 	if err != nil {
 		return err
@@ -174,14 +187,15 @@ func (s *session) drop(c *connection) {
 	c.close()
 }
 
-// close drops the connection, if any; a later call makes a new one.
+// close waits for the calls under way, which have their limits, and drops the
+// connection. Later calls fail.
 func (s *session) close() {
-	s.mu.Lock()
-	c := s.conn
-	s.conn = nil
-	s.mu.Unlock()
-	if c != nil {
-		c.close()
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	s.closed = true
+	if s.conn != nil {
+		s.conn.close()
+		s.conn = nil
 	}
 }
 
