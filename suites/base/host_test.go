@@ -130,9 +130,10 @@ func TestJournalAcrossReboot(t *testing.T) {
 		{Name: "kept", Guest: with(both)},
 		{Name: "lost", Want: reports.Failed, Says: []string{"the boot before is gone"}, Guest: with("0 00000000000040008000000000000002 Mon\n")},
 		{Name: "broken", Want: reports.Failed, Says: []string{"does not know"}, Guest: with("")},
-		{Name: "rebooted by another check", Guest: func(g *guesttest.Fake, e *check.Env) {
-			g.On("sh", "-c", notesScript, "sh", noteFolder).Prints("aaaa\n00000000-0000-4000-8000-000000000000\n")
-			says(bootListScript, "-1 00000000000040008000000000000000 x\n0 00000000000040008000000000000001 y\n")(g, e)
+		{Name: "prepared by another check", Guest: func(g *guesttest.Fake, e *check.Env) {
+			g.On("sh", "-c", notesScript, "sh", noteFolder).Prints("aaaa\n" + firstBoot + "\n")
+			g.OnReboot(nil)
+			says(bootListScript, both)(g, e)
 		}},
 	})
 }

@@ -3,7 +3,6 @@ package base
 import (
 	"context"
 	"strings"
-	"time"
 
 	"assay/suites/check"
 	"assay/suites/probe"
@@ -11,17 +10,14 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "journal-across-reboot", Title: "the journal of the boot before is there after a reboot", Run: journalAcrossReboot,
-	Isolated: true, Labels: []string{"reboot"}, Limit: 5 * time.Minute,
+	State: check.Rebooted, Prepare: prepareReboot, Labels: []string{"reboot"},
 })
 
 const bootListScript = `command -v journalctl >/dev/null 2>&1 || exit 127
 journalctl --list-boots --no-pager 2>&1; exit 0`
 
 func journalAcrossReboot(ctx context.Context, t *check.T) error {
-	before, err := rebooted(ctx, t)
-	if err != nil {
-		return err
-	}
+	before := t.Prepared.(notes)
 	out, err := probe.Output(ctx, t, "journalctl", bootListScript)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package base
 import (
 	"context"
 	"errors"
-	"time"
 
 	"assay/harness/guest"
 	"assay/suites/check"
@@ -12,7 +11,7 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "reboot", Title: "the system reboots when asked to, and comes back running, itself and with its changes in /etc and /var", Run: reboot,
-	Isolated: true, Labels: []string{"reboot"}, Limit: 5 * time.Minute,
+	State: check.Rebooted, Prepare: prepareReboot, JudgesReboot: true, Labels: []string{"reboot"},
 })
 
 const afterRebootScript = `
@@ -22,12 +21,12 @@ echo "id=$(head -n 1 /etc/machine-id)"
 exit 0`
 
 func reboot(ctx context.Context, t *check.T) error {
-	before, err := rebooted(ctx, t)
-	if errors.Is(err, guest.ErrRebootNotSeen) {
+	before := t.Prepared.(notes)
+	if errors.Is(t.RebootErr, guest.ErrRebootNotSeen) {
 		return check.Failf("the system does not go down when it is told to reboot")
 	}
-	if err != nil {
-		return err
+	if t.RebootErr != nil {
+		return t.RebootErr
 	}
 	out, err := probe.Output(ctx, t, "sh", afterRebootScript, noteFolder, etcNote)
 	if err != nil {

@@ -2,7 +2,6 @@ package base
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"assay/harness/guest"
@@ -42,28 +41,21 @@ type notes struct {
 	machineID, bootID string
 }
 
-// rebooted returns once the guest is in a later boot than the one that notes
-// were taken in: it takes them and reboots unless that was done before. So
-// checks that share a guest share one reboot.
-func rebooted(ctx context.Context, t *check.T) (notes, error) {
+// prepareReboot is the Prepare of every check here that wants a rebooted
+// guest. They share the guest, so what one has prepared serves the next.
+func prepareReboot(ctx context.Context, t *check.T) (any, error) {
 	n, err := readNotes(ctx, t)
-	if err != nil || n.bootID != "" && n.bootID != t.BootID() {
+	if err != nil || n.bootID != "" && n.bootID == t.BootID() {
 		return n, err
 	}
 	r, err := probe.Run(ctx, t, 0, prepareScript, keptUnit, droppedUnit, noteFolder, etcNote)
 	if err != nil {
-		return notes{}, err
+		return nil, err
 	}
 	if !r.OK() {
-		return notes{}, check.FailWith(r.Stdout+r.Stderr, "a service of the administrator's own cannot be set up: %s", oneLine(r.Said()))
+		return nil, check.FailWith(r.Stdout+r.Stderr, "a service of the administrator's own cannot be set up: %s", oneLine(r.Said()))
 	}
-	if n, err = readNotes(ctx, t); err != nil {
-		return notes{}, err
-	}
-	if err := t.Reboot(ctx); err != nil {
-		return notes{}, fmt.Errorf("cannot reboot: %w", err)
-	}
-	return n, nil
+	return readNotes(ctx, t)
 }
 
 const notesScript = `cat "$1/machine-id" "$1/boot-id" 2>/dev/null; exit 0`

@@ -11,7 +11,7 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "selinux-boolean", Title: "an SELinux boolean set for good survives a reboot, one set for now does not", Run: selinuxBoolean,
-	Isolated: true, Labels: []string{"slow", "reboot"}, Limit: 10 * time.Minute,
+	State: check.Rebooted, Prepare: setBooleans, Labels: []string{"slow", "reboot"}, Limit: 5 * time.Minute,
 })
 
 // Two booleans that every targeted policy has and no boot depends on.
@@ -26,22 +26,23 @@ setsebool -P "$1" on && setsebool "$2" on && getsebool "$1" "$2"`
 
 const getBooleanScript = `getsebool "$1" "$2"`
 
-func selinuxBoolean(ctx context.Context, t *check.T) error {
+func setBooleans(ctx context.Context, t *check.T) (any, error) {
 	if err := needSELinux(ctx, t); err != nil {
-		return err
+		return nil, err
 	}
 	r, err := probe.Run(ctx, t, 3*time.Minute, setBooleanScript, lastingBoolean, passingBoolean)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case r.Exit == probe.Missing:
-		return check.Skipf("the image ships no setsebool, or its policy none of the booleans %s, %s", lastingBoolean, passingBoolean)
+		return nil, check.Skipf("the image ships no setsebool, or its policy none of the booleans %s, %s", lastingBoolean, passingBoolean)
 	case !r.OK():
-		return check.Failf("SELinux booleans cannot be set: %s", r.Said())
+		return nil, check.Failf("SELinux booleans cannot be set: %s", r.Said())
 	}
-	if err := t.Reboot(ctx); err != nil {
-		return err
-	}
+	return nil, nil
+}
+
+func selinuxBoolean(ctx context.Context, t *check.T) error {
 	out, err := probe.Output(ctx, t, "getsebool", getBooleanScript, lastingBoolean, passingBoolean)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package base
 
 import (
 	"context"
-	"time"
 
 	"assay/suites/check"
 	"assay/suites/probe"
@@ -10,7 +9,7 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "service-persistence", Title: "a service enabled stays enabled over a reboot, a service disabled stays away", Run: servicePersistence,
-	Isolated: true, Labels: []string{"reboot"}, Limit: 5 * time.Minute,
+	State: check.Rebooted, Prepare: prepareReboot, Labels: []string{"reboot"},
 })
 
 const probeUnitsScript = `
@@ -22,9 +21,6 @@ done
 exit 0`
 
 func servicePersistence(ctx context.Context, t *check.T) error {
-	if _, err := rebooted(ctx, t); err != nil {
-		return err
-	}
 	out, err := probe.Output(ctx, t, "systemctl", probeUnitsScript, keptUnit, droppedUnit, noteFolder)
 	if err != nil {
 		return err

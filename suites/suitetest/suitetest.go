@@ -64,7 +64,7 @@ func Run(t *testing.T, id reports.CaseID, cases []Case) {
 			g := guesttest.New(t)
 			env := Env()
 			c.Guest(g, &env)
-			j := found.Do(context.Background(), &check.T{Guest: g, Env: env, Log: t.Logf})
+			j := judge(context.Background(), *found, &check.T{Guest: g, Env: env, Log: t.Logf})
 			want := c.Want
 			if want == "" {
 				want = reports.Passed
@@ -94,4 +94,16 @@ func Run(t *testing.T, id reports.CaseID, cases []Case) {
 			}
 		})
 	}
+}
+
+// judge runs a check as check.Runner does: one that wants a rebooted guest is
+// prepared, and the guest rebooted, before.
+func judge(ctx context.Context, r check.Registered, t *check.T) check.Judgement {
+	if r.State == check.Rebooted {
+		if answer := r.DoPrepare(ctx, t); answer != nil {
+			return *answer
+		}
+		t.RebootErr = t.Reboot(ctx)
+	}
+	return r.Do(ctx, t)
 }
