@@ -46,6 +46,7 @@ func (s *stages) reached(want guest.Stage) bool {
 // TestAwaitFollowsABoot takes a guest through every stage, each only after the
 // one before was observed.
 func TestAwaitFollowsABoot(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) {
 		*sw = guesttest.Switches{Down: true, OtherHostKey: true, RefuseKey: true, NoLogin: true, State: "starting"}
@@ -110,6 +111,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 }
 
 func TestAwaitSaysHowFarItCame(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		set   guesttest.Switches
@@ -177,6 +179,7 @@ func rsaKey(t *testing.T) ssh.Signer {
 }
 
 func TestAwaitIsQuick(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) { sw.Down = true })
 	up := make(chan time.Time, 1)
@@ -197,6 +200,7 @@ func TestAwaitIsQuick(t *testing.T) {
 }
 
 func TestAwaitWantsToKnowWhom(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	for name, change := range map[string]func(*guest.SSHConfig){
 		"dialer":   func(c *guest.SSHConfig) { c.Dial = nil },

@@ -14,6 +14,7 @@ import (
 )
 
 func TestSSHConforms(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	g := await(t, srv.Config())
 	guesttest.Conformance(t, func(testing.TB) guest.Guest { return g })
@@ -40,6 +41,7 @@ func await(t *testing.T, cfg guest.SSHConfig) *guest.SSH {
 }
 
 func TestBrokenConnectionIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	g := await(t, srv.Config())
 	srv.Drop()
@@ -54,6 +56,7 @@ func TestBrokenConnectionIsMadeAgain(t *testing.T) {
 }
 
 func TestCommandDiesWithConnection(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	g := await(t, srv.Config())
 	var te *guest.TransportError
@@ -85,6 +88,7 @@ func (w *signalWriter) Write(p []byte) (int, error) {
 }
 
 func TestDeadGuestIsNoticed(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	cfg := srv.Config()
 	cfg.KeepAlive, cfg.KeepAliveLimit = 20*time.Millisecond, 200*time.Millisecond
@@ -104,6 +108,7 @@ func TestDeadGuestIsNoticed(t *testing.T) {
 }
 
 func TestGuestThatRestartsIsNotTakenForTheSame(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	g := await(t, srv.Config())
 	was := g.BootID()
@@ -123,6 +128,7 @@ func TestGuestThatRestartsIsNotTakenForTheSame(t *testing.T) {
 }
 
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) { sw.RebootTakes = 300 * time.Millisecond })
 	g := await(t, srv.Config())
@@ -139,6 +145,7 @@ func TestReboot(t *testing.T) {
 }
 
 func TestRebootThatDoesNotHappen(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) { sw.RebootIgnored = true })
 	g := await(t, srv.Config())
@@ -161,6 +168,7 @@ func TestRebootThatDoesNotHappen(t *testing.T) {
 }
 
 func TestRebootWithoutReturn(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) { sw.RebootTakes = 2 * time.Second })
 	g := await(t, srv.Config())
@@ -174,6 +182,7 @@ func TestRebootWithoutReturn(t *testing.T) {
 }
 
 func TestRebootThatIsRefused(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.On(func(e *guesttest.Exec) bool {
 		if strings.HasSuffix(e.Line, "systemctl reboot") {
@@ -194,6 +203,7 @@ func TestRebootThatIsRefused(t *testing.T) {
 }
 
 func TestUsers(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	var mu sync.Mutex
 	var lines []string
@@ -224,6 +234,7 @@ func TestUsers(t *testing.T) {
 }
 
 func TestNoRoot(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) { sw.NoSudo = true })
 	g := await(t, srv.Config())
@@ -242,6 +253,7 @@ func TestNoRoot(t *testing.T) {
 }
 
 func TestFewSessions(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	srv.Set(func(sw *guesttest.Switches) { sw.MaxSessions = 2 })
 	g := await(t, srv.Config())
@@ -262,6 +274,7 @@ func TestFewSessions(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	cfg := srv.Config()
 	var mu sync.Mutex
@@ -284,6 +297,7 @@ func TestRecord(t *testing.T) {
 }
 
 func TestCloseEndsCommands(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	g := await(t, srv.Config())
 	begun := &signalWriter{at: "begun", c: make(chan struct{})}
@@ -299,6 +313,7 @@ func TestCloseEndsCommands(t *testing.T) {
 }
 
 func TestDial(t *testing.T) {
+	t.Parallel()
 	srv := guesttest.NewServer(t)
 	g := await(t, srv.Config())
 	var te *guest.TransportError

@@ -258,7 +258,11 @@ func (s *Server) serve(c net.Conn) {
 		return
 	}
 	if sw.BannerDelay > 0 {
-		time.Sleep(sw.BannerDelay)
+		select {
+		case <-time.After(sw.BannerDelay):
+		case <-s.over:
+			return
+		}
 	}
 	conf := &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
@@ -437,7 +441,10 @@ func (s *Server) reboot(sw Switches) {
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
-		time.Sleep(sw.RebootTakes)
+		select {
+		case <-time.After(sw.RebootTakes):
+		case <-s.over:
+		}
 		s.Set(func(sw *Switches) { sw.Down = false })
 	}()
 }
