@@ -124,7 +124,7 @@ func (s *session) boot(ctx context.Context, name string) (_ *instance, err error
 		}
 	}()
 	i.cold = true
-	if i.seed, err = newSeed(s.runDir.ID, name, i.scratch); err != nil {
+	if i.seed, err = newSeed(s.runDir.ID, name, i.scratch, s.opt.SeedFormat); err != nil {
 		return nil, err
 	}
 	i.overlay = filepath.Join(i.scratch, "disk.qcow2")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"assay/artifact"
+	"assay/cloudinit"
 )
 
 // Options say how one image is judged. The zero value of a field is its default.
@@ -20,6 +21,8 @@ type Options struct {
 	URI string
 	// Firmware overrides what the image's partitions say.
 	Firmware artifact.Firmware
+	// SeedFormat is how guests get their seed; empty is a NoCloud ISO.
+	SeedFormat cloudinit.Format
 	// MemoryMiB and CPUs are each guest's; 0 is DefaultMemoryMiB, DefaultCPUs.
 	MemoryMiB, CPUs int
 	// Parallel bounds the guests that run at once; 0 is what the host holds.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"assay/cloudinit"
 	"assay/reports"
 )
 
@@ -73,6 +74,9 @@ func (o *Options) fill() error {
 			return err
 		}
 		o.Cache = d
+	}
+	if o.SeedFormat == "" {
+		o.SeedFormat = cloudinit.NoCloud
 	}
 	if o.MemoryMiB == 0 {
 		o.MemoryMiB = DefaultMemoryMiB

@@ -18,7 +18,7 @@ type seed struct {
 }
 
 // newSeed makes a guest's seed with keys of its own and writes its ISO.
-func newSeed(runID, guest, dir string) (*seed, error) {
+func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 	sd, secrets, err := cloudinit.New(cloudinit.Options{
 		Hostname: "assay-" + guest, InstanceID: "iid-" + runID + "-" + guest, RootLogin: true, Rand: rand.Reader,
 	})
@@ -26,7 +26,7 @@ func newSeed(runID, guest, dir string) (*seed, error) {
 		return nil, err
 	}
 	iso := filepath.Join(dir, "seed.iso")
-	if err := sd.WriteISO(iso, cloudinit.NoCloud, false); err != nil {
+	if err := sd.WriteISO(iso, format, false); err != nil {
 		return nil, err
 	}
 	return &seed{iso: iso, secrets: secrets, env: check.Env{

@@ -26,6 +26,7 @@ import (
 type session struct {
 	opt      Options
 	spawner  spawner
+	tmpdir   string // TMPDIR as it was
 	runDir   *keeper.RunDir
 	keeper   *keeper.Keeper
 	cache    *disk.Cache
@@ -81,6 +82,12 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 		return nil, &InfraError{fmt.Errorf("cannot start a run: %w", err)}
 	}
 	run.ID = s.runDir.ID
+	// Libraries make temporary files too (the ISO writer does, with keys in
+	// them): in the run's folder they are gone with it, even after a kill.
+	s.tmpdir = os.Getenv("TMPDIR")
+	if err := os.Setenv("TMPDIR", s.runDir.Path); err != nil {
+		return nil, &InfraError{err}
+	}
 	s.keeper, err = keeper.Start(ctx, keeper.Options{Exe: opt.Exe, Args: opt.KeeperArgs, RunID: s.runDir.ID,
 		ScratchDir: s.runDir.Path, URI: opt.URI, Log: opt.Log})
 	if err != nil {
@@ -184,7 +191,7 @@ func (s *session) close() error {
 		errs = append(errs, s.ledger.Close())
 	}
 	if s.runDir != nil {
-		errs = append(errs, os.RemoveAll(s.runDir.Path))
+		errs = append(errs, os.Setenv("TMPDIR", s.tmpdir), os.RemoveAll(s.runDir.Path))
 	}
 	if s.keeper != nil {
 		errs = append(errs, s.keeper.Done())

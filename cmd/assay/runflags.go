@@ -3,10 +3,12 @@ package main
 import (
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"assay/artifact"
+	"assay/cloudinit"
 	"assay/harness"
 )
 
@@ -28,17 +30,27 @@ func selectionFlags(c *cobra.Command, s *harness.Selection) {
 // guestFlags are what run and boot share.
 type guestFlags struct {
 	firmware string
+	seed     string
 	verbose  bool
 }
 
 func (g *guestFlags) add(c *cobra.Command, o *harness.Options) {
 	f := c.Flags()
 	f.StringVar(&g.firmware, "firmware", "auto", "auto, uefi or bios")
+	f.StringVar(&g.seed, "seed", string(cloudinit.NoCloud), "how guests get their seed: "+seedFormats())
 	f.IntVar(&o.MemoryMiB, "memory", harness.DefaultMemoryMiB, "memory of each guest, in MiB")
 	f.IntVar(&o.CPUs, "cpus", harness.DefaultCPUs, "virtual CPUs of each guest")
 	f.StringVar(&o.URI, "connect", os.Getenv("LIBVIRT_DEFAULT_URI"), "libvirt to use; default qemu:///system for root, qemu:///session for others")
 	f.StringVar(&o.Cache, "cache", "", "folder for prepared images and runs under way (default $ASSAY_CACHE, /var/cache/assay for root, ~/.cache/assay)")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "say what the harness does, on standard error")
+}
+
+func seedFormats() string {
+	var names []string
+	for _, f := range cloudinit.Formats() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, " or ")
 }
 
 // apply turns flags into options.
@@ -50,6 +62,11 @@ func (g *guestFlags) apply(o *harness.Options) error {
 	default:
 		return usagef("cannot use firmware %q: want auto, uefi or bios", g.firmware)
 	}
+	format, err := cloudinit.ParseFormat(g.seed)
+	if err != nil {
+		return &usageError{err}
+	}
+	o.SeedFormat = format
 	if o.MemoryMiB < 128 {
 		return usagef("cannot give guests %d MiB of memory: no host boots in less than 128", o.MemoryMiB)
 	}

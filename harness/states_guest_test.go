@@ -1,0 +1,94 @@
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"assay/fixtures/refimage"
+	"assay/harness/guest"
+	"assay/reports"
+	"assay/suites/check"
+)
+
+// TestUpgradedStateIsMadeOnce boots the reference image, derives the upgraded
+// state from it, and forks that: the fork runs the new tree, and the booted
+// state still forks the old one.
+func TestUpgradedStateIsMadeOnce(t *testing.T) {
+	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
+		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
+	}
+	cache, err := DefaultCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := refimage.Ensure(t.Context(), refimage.Options{Cache: cache, Log: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{Image: img.QCOW2, Results: filepath.Join(t.TempDir(), "results"), Cache: cache,
+		UpdateRepo: img.Repo, UpdateRef: img.Ref, Progress: func(p Progress) { t.Log(p.Text) }}
+	if err := opt.fill(); err != nil {
+		t.Fatal(err)
+	}
+	run := &reports.Run{Started: time.Now()}
+	s, err := open(t.Context(), opt, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if up, err := s.firstBoot(t.Context()); err != nil || !up {
+		t.Fatalf("up %v, %v; the reference image must boot", up, err)
+	}
+	was, newest := img.Trees[refimage.Deployed], img.Trees[len(img.Trees)-1]
+	if run.Image.OSTreeCommit != was.Commit || run.Image.OSTreeVersion != was.Version {
+		t.Errorf("booted %s (%s), want %+v", run.Image.OSTreeCommit, run.Image.OSTreeVersion, was)
+	}
+
+	for n, c := range []struct {
+		state check.State
+		want  refimage.Tree
+	}{{check.Upgraded, newest}, {check.Booted, was}, {check.Upgraded, newest}} {
+		snap, err := s.states.get(t.Context(), c.state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, g, err := s.enterFork(t.Context(), snap, s.guestName("test"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := guest.ReadFacts(t.Context(), g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.OSTreeCommit != c.want.Commit {
+			t.Errorf("fork %d of %s runs %s, want %+v", n, c.state, f.OSTreeCommit, c.want)
+		}
+		// The clock was set: no more than the seconds of two commands off.
+		now, err := guest.Output(t.Context(), g, "date", "+%s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := clockOff(t, now); off > 20*time.Second || off < -20*time.Second {
+			t.Errorf("the clock of fork %d is off by %s", n, off)
+		}
+		g.Close()
+		if err := i.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func clockOff(t *testing.T, seconds string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(seconds + "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Since(time.Unix(0, 0).Add(d))
+}
