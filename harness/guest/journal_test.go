@@ -75,8 +75,9 @@ func TestParseJournalSamples(t *testing.T) {
 		if err == nil && (len(got) != 1 || got[0].Message == "" && got[0].MessageID == "") {
 			t.Errorf("%s gives %+v", name, got)
 		}
-		if err != nil {
-			t.Errorf("%s is refused: %v", filepath.Base(name), err)
+		// One was cut in the middle of a text when it was collected.
+		if cut := strings.Contains(name, "truncated"); (err != nil) != cut {
+			t.Errorf("%s: %v", filepath.Base(name), err)
 		}
 	}
 }
