@@ -5,4 +5,5 @@ package all
 import (
 	_ "assay/suites/base"
 	_ "assay/suites/cloudinit"
+	_ "assay/suites/containers"
 )

@@ -34,14 +34,20 @@ func (e Engine) Image(ctx context.Context, purpose string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if remembered.hasImage(e, ref) {
+		return ref, nil
+	}
 	r, err := e.Run(ctx, "image", "inspect", "--format", "{{.Id}}", ref)
 	if err != nil {
 		return "", err
 	}
-	if r.OK() {
-		return ref, nil
+	if !r.OK() {
+		if err := e.Pull(ctx, ref); err != nil {
+			return "", err
+		}
 	}
-	return ref, e.Pull(ctx, ref)
+	remembered.setImage(e, ref)
+	return ref, nil
 }
 
 // pullLimit is for a small image from a registry next door, on a KVM host.
