@@ -1,0 +1,57 @@
+package runtime
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"assay/suites/check"
+	"assay/suites/engine"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "restart", Title: "the runtime's service restarts and answers again", Isolated: true, Limit: 4 * time.Minute,
+	Run: func(ctx context.Context, t *check.T) error { return engine.Each(ctx, t, restart) },
+})
+
+// restartScript restarts unit $1 and prints how that ended.
+const restartScript = `
+[ "$(systemctl show -p LoadState "$1" 2>/dev/null)" = LoadState=loaded ] || exit 127
+systemctl restart "$1" 2>&1; echo "status=$?"
+echo "active=$(systemctl is-active "$1")"`
+
+func restart(ctx context.Context, e engine.Engine) error {
+	unit := map[engine.Name]string{engine.Docker: "docker.service", engine.Podman: "podman.socket"}[e.Name]
+	out, err := probe.OutputWithin(ctx, e.Guest(), 90*time.Second, unit, restartScript, unit)
+	if err != nil {
+		return err
+	}
+	if p := probe.Pairs(out); p["status"] != "0" || p["active"] != "active" {
+		return check.FailWith(out+probe.JournalTail(ctx, e.Guest(), unit, 30), "restart of %s ends with the unit %s", unit, orAbsent(p["active"]))
+	}
+	if e.Name == engine.Podman {
+		return podmanSocket(ctx, e)
+	}
+	_, err = e.Info(ctx)
+	return err
+}
+
+// socketScript asks the API behind podman's socket for a sign of life.
+const socketScript = `
+command -v curl >/dev/null 2>&1 || exit 127
+curl -sS --max-time "$1" --unix-socket /run/podman/podman.sock http://d/_ping 2>&1`
+
+func podmanSocket(ctx context.Context, e engine.Engine) error {
+	r, err := probe.Run(ctx, e.Guest(), 90*time.Second, socketScript, "600")
+	if err != nil {
+		return err
+	}
+	if r.Exit == probe.Missing {
+		return nil // the unit is up, and nothing here can ask it
+	}
+	if !r.OK() || !strings.Contains(r.Stdout, "OK") {
+		return check.FailWith(probe.JournalTail(ctx, e.Guest(), "podman.service", 30), "podman's socket does not answer after a restart: %s", probe.Clip(r.Said(), 200))
+	}
+	return nil
+}
