@@ -54,6 +54,20 @@ func (e Engine) Info(ctx context.Context) (Info, error) {
 	return parsePodmanInfo(r.Stdout)
 }
 
+// Facts is Info as it was first asked in this boot, for checks to which the
+// answer and not the asking matters.
+func (e Engine) Facts(ctx context.Context) (Info, error) {
+	key := infoKey{e.t.Guest, e.Name, e.user, e.t.BootID()}
+	if i, ok := remembered.info(key); ok {
+		return i, nil
+	}
+	i, err := e.Info(ctx)
+	if err == nil {
+		remembered.setInfo(key, i)
+	}
+	return i, err
+}
+
 // parsePodmanInfo reads `podman info --format json`, of any version: keys have
 // changed their case and place.
 func parsePodmanInfo(text string) (Info, error) {

@@ -9,12 +9,13 @@ import (
 // remembered is what this process knows of the guests it asked. An engine
 // command takes seconds under emulation, and every check would ask the same:
 // which engines there are and whether the common images are in.
-var remembered = memory{known: map[guest.Guest][]string{}, images: map[imageKey]bool{}}
+var remembered = memory{known: map[guest.Guest][]string{}, images: map[imageKey]bool{}, infos: map[infoKey]Info{}}
 
 type memory struct {
 	mu     sync.Mutex
 	known  map[guest.Guest][]string
 	images map[imageKey]bool
+	infos  map[infoKey]Info
 }
 
 // imageKey is an image in one user's storage of one engine of one guest.
@@ -22,6 +23,26 @@ type imageKey struct {
 	guest     guest.Guest
 	name      Name
 	user, ref string
+}
+
+// infoKey is one boot of one user's engine.
+type infoKey struct {
+	guest      guest.Guest
+	name       Name
+	user, boot string
+}
+
+func (m *memory) info(k infoKey) (Info, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, ok := m.infos[k]
+	return i, ok
+}
+
+func (m *memory) setInfo(k infoKey, i Info) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.infos[k] = i
 }
 
 func (m *memory) engines(g guest.Guest) ([]string, bool) {

@@ -13,7 +13,7 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "after-reboot", Title: "the runtime answers after a reboot, and brings back what is to run always", Run: afterReboot,
-	Isolated: true, Labels: []string{"reboot"}, Limit: 8 * time.Minute,
+	State: check.Rebooted, Prepare: startAlways, Labels: []string{"reboot"}, Limit: 4 * time.Minute,
 })
 
 const alwaysContainer = "assay-always"
@@ -25,9 +25,11 @@ const restartUnitScript = `
 [ "$(systemctl show -p LoadState podman-restart.service 2>/dev/null)" = LoadState=loaded ] || exit 127
 systemctl enable podman-restart.service 2>&1`
 
-func afterReboot(ctx context.Context, t *check.T) error {
+// startAlways starts a container that is to run always, with every runtime
+// whose containers something starts at boot, and returns which those are.
+func startAlways(ctx context.Context, t *check.T) (any, error) {
 	always := map[engine.Name]bool{}
-	err := engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
+	return always, engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
 		r, err := probe.Run(ctx, t, 0, restartUnitScript, string(e.Name))
 		if err != nil {
 			return err
@@ -46,12 +48,10 @@ func afterReboot(ctx context.Context, t *check.T) error {
 		always[e.Name] = true
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if err := t.Reboot(ctx); err != nil {
-		return err
-	}
+}
+
+func afterReboot(ctx context.Context, t *check.T) error {
+	always := t.Prepared.(map[engine.Name]bool)
 	return engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
 		if err := service(ctx, e); err != nil {
 			return err

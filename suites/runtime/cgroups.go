@@ -21,7 +21,7 @@ echo "type=$(stat -f -c %T /sys/fs/cgroup)"
 exit 0`
 
 func cgroups(ctx context.Context, e engine.Engine) error {
-	info, err := e.Info(ctx)
+	info, err := e.Facts(ctx)
 	if err != nil {
 		return err
 	}

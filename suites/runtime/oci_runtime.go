@@ -25,7 +25,7 @@ sed -n '1s/^/says=/p' /tmp/.assay-runtime; rm -f /tmp/.assay-runtime
 exit 0`
 
 func ociRuntime(ctx context.Context, e engine.Engine) error {
-	info, err := e.Info(ctx)
+	info, err := e.Facts(ctx)
 	if err != nil {
 		return missingRuntime(err)
 	}

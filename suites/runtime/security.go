@@ -20,7 +20,7 @@ grep -q '^Seccomp:' /proc/self/status && echo 'seccomp=1'
 exit 0`
 
 func security(ctx context.Context, e engine.Engine) error {
-	info, err := e.Info(ctx)
+	info, err := e.Facts(ctx)
 	if err != nil {
 		return err
 	}

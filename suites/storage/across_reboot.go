@@ -10,15 +10,21 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "across-reboot", Title: "driver, images and containers are the same after a reboot", Run: acrossReboot,
-	Isolated: true, Labels: []string{"reboot"}, Limit: 8 * time.Minute,
+	State: check.Rebooted, Prepare: store, Labels: []string{"reboot"}, Limit: 4 * time.Minute,
 })
 
 const keptContainer = "assay-kept"
 
-func acrossReboot(ctx context.Context, t *check.T) error {
-	before := map[engine.Name]engine.Info{}
-	refs := map[engine.Name]string{}
-	err := engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
+// stored is what one runtime was before the reboot, and the image it had.
+type stored struct {
+	info engine.Info
+	ref  string
+}
+
+// store leaves an image and a container with every runtime.
+func store(ctx context.Context, t *check.T) (any, error) {
+	before := map[engine.Name]stored{}
+	return before, engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
 		ref, err := e.Image(ctx, busybox)
 		if err != nil {
 			return err
@@ -26,33 +32,32 @@ func acrossReboot(ctx context.Context, t *check.T) error {
 		if _, err := e.Must(ctx, "run a container", "run", "--name", keptContainer, ref, "sh", "-c", "echo kept >> /kept; cat /kept"); err != nil {
 			return err
 		}
-		refs[e.Name] = ref
-		before[e.Name], err = e.Info(ctx)
+		info, err := e.Info(ctx)
+		before[e.Name] = stored{info, ref}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if err := t.Reboot(ctx); err != nil {
-		return err
-	}
+}
+
+func acrossReboot(ctx context.Context, t *check.T) error {
+	before := t.Prepared.(map[engine.Name]stored)
 	return engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
-		if refs[e.Name] == "" {
+		was, ok := before[e.Name]
+		if !ok {
 			return check.Skipf("nothing was stored before the reboot")
 		}
 		after, err := e.Info(ctx)
 		if err != nil {
 			return err
 		}
-		if was := before[e.Name]; after.Driver != was.Driver || after.Root != was.Root {
-			return check.Failf("storage was %s in %s and is %s in %s after a reboot", was.Driver, was.Root, after.Driver, after.Root)
+		if after.Driver != was.info.Driver || after.Root != was.info.Root {
+			return check.Failf("storage was %s in %s and is %s in %s after a reboot", was.info.Driver, was.info.Root, after.Driver, after.Root)
 		}
-		r, err := e.Run(ctx, "image", "inspect", "--format", "{{.Id}}", refs[e.Name])
+		r, err := e.Run(ctx, "image", "inspect", "--format", "{{.Id}}", was.ref)
 		if err != nil {
 			return err
 		}
 		if !r.OK() {
-			return check.Failf("image %s is gone after a reboot: %s", refs[e.Name], r.Said())
+			return check.Failf("image %s is gone after a reboot: %s", was.ref, r.Said())
 		}
 		out, err := e.Must(ctx, "start a container made before the reboot", "start", "-a", keptContainer)
 		if err != nil {

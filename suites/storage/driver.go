@@ -36,7 +36,7 @@ esac
 exit 0`
 
 func driver(ctx context.Context, e engine.Engine) error {
-	info, err := e.Info(ctx)
+	info, err := e.Facts(ctx)
 	if err != nil {
 		return err
 	}

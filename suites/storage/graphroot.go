@@ -38,7 +38,7 @@ const leastFree = 512 << 10
 var foreign = map[string]bool{"tmpfs": true, "ramfs": true, "overlay": true, "squashfs": true, "nfs": true, "nfs4": true, "cifs": true, "erofs": true}
 
 func graphroot(ctx context.Context, e engine.Engine) error {
-	info, err := e.Info(ctx)
+	info, err := e.Facts(ctx)
 	if err != nil {
 		return err
 	}

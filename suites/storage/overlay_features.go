@@ -15,7 +15,7 @@ var _ = check.Register(suite, check.Check{
 })
 
 func overlayFeatures(ctx context.Context, e engine.Engine) error {
-	info, err := e.Info(ctx)
+	info, err := e.Facts(ctx)
 	if err != nil {
 		return err
 	}
