@@ -1,0 +1,13 @@
+package cloudinit_test
+
+import (
+	"testing"
+
+	"assay/harness/harnesstest"
+	_ "assay/suites/cloudinit"
+)
+
+func TestMain(m *testing.M) { harnesstest.Main(m) }
+
+// TestSuite runs the suite on a real image: go test ./suites/cloudinit -args -image=PATH
+func TestSuite(t *testing.T) { harnesstest.Suite(t, "cloud-init") }
