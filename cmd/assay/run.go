@@ -137,8 +137,10 @@ func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
 	run, err := harness.Run(c.Context(), opt)
 	p.close()
 	if err != nil {
-		// A folder that a refused image left empty says nothing.
-		_ = os.Remove(opt.Results)
+		// Folders that a refused image left empty say nothing.
+		if os.Remove(opt.Results) == nil && r.results == "" {
+			_ = os.Remove(filepath.Dir(opt.Results))
+		}
 		return 0, err
 	}
 	linkLast(opt.Results)

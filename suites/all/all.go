@@ -6,7 +6,6 @@ import (
 	_ "assay/suites/base"
 	_ "assay/suites/cloudinit"
 	_ "assay/suites/containers"
-	_ "assay/suites/identity"
 	_ "assay/suites/runtime"
 	_ "assay/suites/storage"
 )

@@ -81,4 +81,3 @@ func missingRuntime(err error) error {
 	}
 	return check.FailWith(j.Details, "the program %q that containers are started with is not there: %s", name, j.Message)
 }
-
