@@ -3,10 +3,7 @@ package base
 import (
 	"testing"
 
-	"assay/harness/guest"
-	"assay/harness/guest/guesttest"
 	"assay/reports"
-	"assay/suites/check"
 	"assay/suites/suitetest"
 )
 
@@ -56,44 +53,10 @@ func TestRootLogin(t *testing.T) {
 	})
 }
 
-// secondBoot plans a fresh boot whose identity is the script's answer text, with
-// a tree that holds tree, after a first boot with identity first.
-func secondBoot(tree, text string, first *guest.Identity) func(*guesttest.Fake, *check.Env) {
-	return func(g *guesttest.Fake, e *check.Env) {
-		g.On("sh", "-c", guesttest.Containing("random/boot_id")).Prints(text)
-		says(treeScript, tree)(g, e)
-		e.First = first
-	}
-}
-
-var firstIdentity = &guest.Identity{MachineID: "aaaa", BootID: "b1", HostKeys: []string{"ssh-rsa AAAA1"}, PTUUID: "p1", RandomSeed: "s1"}
-
-const secondIdentity = "m bbbb\nb b2\nk ssh-rsa AAAA2 root@x\np p2\ns s2\n"
-
-func TestUniqueIdentity(t *testing.T) {
-	same := func(line string) string { return "b b2\n" + line + "\n" }
-	one := suitetest.Case{Name: "one boot", Want: reports.Errored, Fault: reports.FaultInfra, Guest: secondBoot("", "b b1\n", firstIdentity)}
-	for id, cases := range map[reports.CaseID][]suitetest.Case{
-		"base/unique-machine-id": {
-			{Name: "baked into the image", Want: reports.Failed, Says: []string{"same machine-id aaaa"}, Guest: secondBoot("", same("m aaaa"), firstIdentity)},
-			{Name: "baked into the tree", Want: reports.Failed, Says: []string{"/usr/etc/machine-id", "cccc"}, Guest: secondBoot("id=cccc\n", secondIdentity, firstIdentity)},
-		},
-		"base/unique-host-keys": {
-			{Name: "baked into the image", Want: reports.Failed, Says: []string{"same SSH host key (ssh-rsa)"}, Guest: secondBoot("", same("k ssh-rsa AAAA1 y"), firstIdentity)},
-			{Name: "baked into the tree", Want: reports.Failed, Says: []string{"ssh_host_rsa_key"}, Guest: secondBoot("key=/usr/etc/ssh/ssh_host_rsa_key\n", secondIdentity, firstIdentity)},
-		},
-		"base/unique-random-seed": {
-			{Name: "same", Want: reports.Failed, Says: []string{"random seed"}, Guest: secondBoot("", same("s s1"), firstIdentity)},
-			{Name: "none", Want: reports.Skipped, Guest: secondBoot("", same("m x"), firstIdentity)},
-		},
-		"base/unique-disk-id": {
-			{Name: "same", Want: reports.Failed, Says: []string{"p1"}, Guest: secondBoot("", same("p p1"), firstIdentity)},
-			{Name: "none", Want: reports.Skipped, Guest: secondBoot("", same("m x"), firstIdentity)},
-		},
-	} {
-		cases = append(cases, one,
-			suitetest.Case{Name: "its own", Guest: secondBoot("", secondIdentity, firstIdentity)},
-			suitetest.Case{Name: "nothing to compare with", Want: reports.Skipped, Guest: secondBoot("", secondIdentity, nil)})
-		suitetest.Run(t, id, cases)
-	}
+func TestTreeIdentity(t *testing.T) {
+	suitetest.Run(t, "base/tree-identity", []suitetest.Case{
+		{Name: "none", Guest: says(treeScript, "")},
+		{Name: "machine-id", Want: reports.Failed, Says: []string{"/usr/etc/machine-id", "cccc"}, Guest: says(treeScript, "id=cccc\n")},
+		{Name: "host key", Want: reports.Failed, Says: []string{"ssh_host_rsa_key"}, Guest: says(treeScript, "key=/usr/etc/ssh/ssh_host_rsa_key\n")},
+	})
 }
