@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
@@ -41,7 +42,7 @@ func (h *Host) Boot(ctx context.Context, s Spec) (*Machine, error) {
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot boot guest %s: %w", s.Name, errors.Join(err, m.abandon(ctx)))
+		return nil, fmt.Errorf("cannot boot guest %s: %w", s.Name, errors.Join(h.explain(err), m.abandon(ctx)))
 	}
 	go m.watch()
 	h.started(m, "booted", time.Since(start))
@@ -53,4 +54,17 @@ func (h *Host) started(m *Machine, how string, took time.Duration) {
 	if took > slowCreate {
 		h.log.Warn("libvirt was slow to start a guest; run `assay doctor`", "took", took.Round(time.Second))
 	}
+}
+
+// explain adds the next step to what libvirt says of the two things that keep
+// guests from starting on hosts that are otherwise fine.
+func (h *Host) explain(err error) error {
+	e, ok := errors.AsType[libvirt.Error](err)
+	switch {
+	case ok && strings.Contains(e.Message, "virtlogd-sock"):
+		return fmt.Errorf("%w (virtlogd is not running; run `assay doctor`)", err)
+	case ok && strings.Contains(e.Message, "Permission denied"):
+		return fmt.Errorf("%w (QEMU runs as a user of its own, who must be able to enter %s and all folders above it)", err, h.cfg.Dir)
+	}
+	return err
 }

@@ -30,7 +30,7 @@ func (h *Host) Fork(ctx context.Context, s *Saved, f ForkSpec) (*Machine, error)
 	}
 	start := time.Now()
 	if err := h.restore(ctx, m, w, s, f.Disk); err != nil {
-		err = errors.Join(err, m.abandon(ctx))
+		err = errors.Join(h.explain(err), m.abandon(ctx))
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("cannot fork guest %s: %w", f.Name, err)
 		}

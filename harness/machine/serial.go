@@ -45,13 +45,16 @@ func listenSerial(dir, name string, w io.Writer) (*serialPort, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.path, Net: "unix"})
 	if err != nil {
-		s.removeDir()
+		s.removeFiles()
 		return nil, fmt.Errorf("cannot listen for the serial port: %w", err)
 	}
+	// The socket's file stays until close: libvirt, which gave it to QEMU's
+	// user, takes it back when the guest ends and stumbles when it is not there.
+	l.SetUnlinkOnClose(false)
 	s.listener = l
 	if err := os.Chmod(s.path, 0o666); err != nil {
 		l.Close()
-		s.removeDir()
+		s.removeFiles()
 		return nil, fmt.Errorf("cannot let QEMU use the serial socket: %w", err)
 	}
 	if w == nil {
@@ -91,7 +94,8 @@ func (s *serialPort) copy(w io.Writer) {
 	}
 }
 
-func (s *serialPort) removeDir() {
+func (s *serialPort) removeFiles() {
+	os.Remove(s.path)
 	if s.dir != "" {
 		os.RemoveAll(s.dir)
 	}
@@ -107,5 +111,5 @@ func (s *serialPort) close() {
 	s.mu.Unlock()
 	s.listener.Close()
 	s.wg.Wait()
-	s.removeDir()
+	s.removeFiles()
 }
