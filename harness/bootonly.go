@@ -10,7 +10,7 @@ import (
 )
 
 // Boot boots the image as Run does and hands the guest to opt.Hold, also when
-// the guest did not come up for a reason of its own. Nothing is kept: the
+// the guest did not come up by a fault of the image. Nothing is kept: the
 // results folder it writes to is temporary.
 func Boot(ctx context.Context, opt Options) error {
 	dir, err := os.MkdirTemp("", "assay-boot-")
@@ -31,6 +31,9 @@ func Boot(ctx context.Context, opt Options) error {
 		return errors.Join(err, s.close())
 	}
 	g.Close()
-	s.hold(i, nil)
-	return errors.Join(i.close(), s.close())
+	held, err := i.held(nil)
+	if err == nil {
+		opt.Hold(held)
+	}
+	return errors.Join(err, i.close(), s.close())
 }

@@ -70,23 +70,16 @@ func (s *session) bringUpOnce(ctx context.Context, name string) (_ *instance, _ 
 	}
 	g, ready, err := s.await(ctx, i)
 	if err != nil {
-		if cerr := s.holdDown(i, err); cerr != nil {
-			s.opt.Log.Warn("cannot take down a guest", "guest", name, "err", cerr)
+		var failed []string
+		var down *notUpError
+		if errors.As(err, &down) && down.Fault == reports.FaultImage {
+			failed = append(failed, string(down.Check))
 		}
+		s.dismiss(i, failed)
 		return nil, nil, err
 	}
 	s.recordBoot(ctx, i, g, ready)
 	return i, g, nil
-}
-
-// holdDown gives a person the chance to look at a guest that did not come up,
-// then takes it away.
-func (s *session) holdDown(i *instance, err error) error {
-	var down *notUpError
-	if errors.As(err, &down) && down.Fault == reports.FaultImage && s.opt.Hold != nil {
-		s.hold(i, []string{string(down.Check)})
-	}
-	return i.close()
 }
 
 // await waits until the guest is up, watching its console, its machine and its

@@ -67,17 +67,12 @@ feed:
 // spoiled. It reports whether the first try answered everything.
 func (s *session) runJob(ctx context.Context, j job) bool {
 	pending := j.Checks
-	for attempt := 1; len(pending) > 0 && ctx.Err() == nil; attempt++ {
-		last := attempt > s.opt.Retries
-		pending = s.tryJob(ctx, j, pending, attempt, last)
-		if last {
-			return attempt == 1
-		}
-		if len(pending) == 0 {
-			return attempt == 1
+	for attempt := 1; ; attempt++ {
+		pending = s.tryJob(ctx, j, pending, attempt, attempt > s.opt.Retries)
+		if len(pending) == 0 || ctx.Err() != nil {
+			return attempt == 1 && ctx.Err() == nil
 		}
 	}
-	return false
 }
 
 // tryJob runs checks in one guest and returns those that an infrastructure
@@ -118,11 +113,8 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		}
 		return spoiled
 	}
-	defer func() {
-		if err := i.close(); err != nil {
-			s.opt.Log.Warn("cannot take down a guest", "guest", i.name, "err", err)
-		}
-	}()
+	var failed []string
+	defer func() { s.dismiss(i, failed) }()
 
 	mark := i.console.Mark()
 	endSpan := s.span("suite", j.Key, i.name, fmt.Sprintf("%s in %s", j.Key, i.name))
@@ -133,7 +125,6 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	}
 
 	evidence := i.evidence()
-	var failed []string
 	for _, r := range checks {
 		e, ok := end.Done[r.ID()]
 		switch {
@@ -156,9 +147,6 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		default:
 			spoil(r, i.name, fmt.Sprintf("it was never begun: %v", end.Err), 0)
 		}
-	}
-	if len(failed) > 0 && s.opt.Hold != nil {
-		s.hold(i, failed)
 	}
 	return spoiled
 }

@@ -276,13 +276,3 @@ func joinLines(parts ...string) string {
 	}
 	return out
 }
-
-// hold hands a guest with failures to whoever asked for it.
-func (s *session) hold(i *instance, failed []string) {
-	key, known, err := i.keyFiles()
-	if err != nil {
-		s.note("guest %s cannot be held: %v", i.name, err)
-		return
-	}
-	s.opt.Hold(Held{Guest: i.name, Failed: failed, Socket: i.access.Socket, User: i.access.User, KeyFile: key, KnownHosts: known})
-}

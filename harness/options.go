@@ -6,6 +6,7 @@ import (
 
 	"assay/artifact"
 	"assay/cloudinit"
+	"assay/reports"
 )
 
 // Options say how one image is judged. The zero value of a field is its default.
@@ -38,8 +39,11 @@ type Options struct {
 	// served to guests; UpdateRef is its ref. Needed by checks that start upgraded.
 	UpdateRepo, UpdateRef string
 	// Hold is called with each guest in which a check failed, before it is
-	// destroyed: for a shell in it (--debug) or to keep it (--keep).
+	// destroyed: for a shell in it.
 	Hold func(Held)
+	// Keep is called with the first guest in which a check failed, once the
+	// verdict is written; the guest is there until Keep returns. Not with Hold.
+	Keep func(*reports.Run, Held)
 	// Exe and ChildArgs start a suite child; empty is this program with
 	// "suite-child".
 	Exe       string
@@ -90,7 +94,7 @@ type Progress struct {
 	Checks, Total int
 }
 
-// Held is a guest kept after a failed check.
+// Held is a guest that a person may enter.
 type Held struct {
 	Guest string
 	// Failed are the checks that failed in it.

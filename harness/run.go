@@ -35,19 +35,22 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 		return nil, err
 	}
 	err = s.judge(ctx, checks)
+	decided := err == nil && ctx.Err() == nil
+	if decided {
+		run.Finished = time.Now()
+		run.Usage = usage()
+		err = s.verdict(checks)
+		if err == nil && s.kept != nil {
+			opt.Keep(run, s.kept.held)
+		}
+	}
 	if cerr := s.close(); cerr != nil {
 		opt.Log.Warn("cannot clean up completely", "err", cerr)
-		s.note("cleaning up was not complete: %v", cerr)
 	}
-	if ctx.Err() != nil {
+	if !decided && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, err
-	}
-	run.Finished = time.Now()
-	run.Usage = usage()
-	if err := s.verdict(checks); err != nil {
 		return nil, err
 	}
 	return run, nil

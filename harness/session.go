@@ -46,6 +46,7 @@ type session struct {
 	run   *reports.Run
 	cases map[reports.CaseID]*reports.Case
 	names map[string]int
+	kept  *kept
 	done  int // finished checks
 	total int
 }
@@ -178,6 +179,9 @@ func (s *session) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*destroyLimit)
 	defer cancel()
 	var errs []error
+	if s.kept != nil {
+		errs = append(errs, s.kept.instance.close())
+	}
 	if s.states != nil {
 		errs = append(errs, s.states.close())
 	}

@@ -61,7 +61,7 @@ Exit status: 0 accepted, 3 rejected, 4 undecided, 2 bad command line or image,
 	f.StringVar(&r.opt.Stream, "stream", "", "release stream of the image, for the scope of known failures")
 	f.Int64Var(&r.opt.MaxImageSize, "max-size", 0, "refuse images whose disk is larger, in bytes (default 64 GiB)")
 	f.BoolVar(&r.debug, "debug", false, "open a shell in a guest in which a check failed")
-	f.BoolVar(&r.keep, "keep", false, "keep guests in which a check failed until Ctrl-C, and say how to get in")
+	f.BoolVar(&r.keep, "keep", false, "keep the first guest in which a check failed until Ctrl-C, and say how to get in")
 	f.BoolVar(&r.json, "json", false, "print results.json on standard output")
 	c.MarkFlagsMutuallyExclusive("debug", "keep")
 	c.MarkFlagsRequiredTogether("update-repo", "update-ref")
@@ -128,11 +128,17 @@ func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
 	p := newProgress(os.Stderr)
 	defer p.close()
 	opt.Progress = p.show
+	told := errNotTold
 	switch {
 	case r.debug:
 		opt.Hold = func(h harness.Held) { p.pause(func() { shellInto(c.Context(), h) }) }
 	case r.keep:
-		opt.Hold = func(h harness.Held) { p.pause(func() { explainHeld(os.Stderr, h) }); <-c.Context().Done() }
+		opt.Keep = func(run *reports.Run, h harness.Held) {
+			p.close()
+			told = r.tell(c, run)
+			explainHeld(os.Stderr, h)
+			<-c.Context().Done()
+		}
 	}
 	run, err := harness.Run(c.Context(), opt)
 	p.close()
@@ -144,10 +150,21 @@ func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
 		return 0, err
 	}
 	linkLast(opt.Results)
-	if r.json {
-		return verdictStatus(run.Verdict), reports.EncodeJSON(c.OutOrStdout(), run)
+	if errors.Is(told, errNotTold) {
+		told = r.tell(c, run)
 	}
-	return verdictStatus(run.Verdict), reports.Summary(c.OutOrStdout(), run, isColorful(os.Stdout))
+	return verdictStatus(run.Verdict), told
+}
+
+// errNotTold marks a verdict that was not printed yet.
+var errNotTold = errors.New("the verdict was not printed")
+
+// tell prints the verdict.
+func (r *runCommand) tell(c *cobra.Command, run *reports.Run) error {
+	if r.json {
+		return reports.EncodeJSON(c.OutOrStdout(), run)
+	}
+	return reports.Summary(c.OutOrStdout(), run, isColorful(os.Stdout))
 }
 
 // folderName makes an image's name fit to be one folder.
