@@ -126,6 +126,7 @@ func TestRestartPolicy(t *testing.T) {
 	}
 	suitetest.Run(t, "containers/restart-policy", []suitetest.Case{
 		passes(good),
+		fails("runs for ever", `is "running 0" (status, restarts)`, good, impatient, prints("running 0\n", "inspect", rest)),
 		fails("inspect fails", "cannot inspect", good, exits(125, "Error: x\n", "inspect", rest)),
 		no,
 	})

@@ -46,6 +46,8 @@ func TestPublish(t *testing.T) {
 	suitetest.Run(t, "containers/publish", []suitetest.Case{
 		passes(good),
 		fails("no port", "cannot run a container with a published port: Error: netavark", good, exits(126, "Error: netavark: x\n", "run", "-d", rest)),
+		fails("no answer", "port 18080 of the host does not show the page of a container that publishes it: refused", good, impatient,
+			prints("", "logs", rest), func(g *guesttest.Fake) { g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n") }),
 		{Name: "no program", Want: reports.Skipped, Guest: with(good, func(g *guesttest.Fake) { g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(127) })},
 		{Name: "guest gone", Want: reports.Errored, Fault: reports.FaultInfra, Guest: with(good, func(g *guesttest.Fake) {
 			g.On("sh", "-c", fetchScript, "sh", anyArg).Fails(&guest.TransportError{Guest: "fake", Op: "run", Err: errors.New("gone")})

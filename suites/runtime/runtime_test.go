@@ -1,0 +1,176 @@
+package runtime
+
+import (
+	"testing"
+
+	"assay/harness/guest/guesttest"
+	"assay/reports"
+	"assay/suites/check"
+	"assay/suites/engine"
+	"assay/suites/suitetest"
+)
+
+const (
+	podmanInfo = `{"host":{"cgroupVersion":"v2","cgroupManager":"systemd","ociRuntime":{"name":"crun","path":"/usr/bin/crun"},"security":{"seccompEnabled":true}},"version":{"Version":"5.4.2"}}`
+	dockerInfo = `{"ServerVersion":"27","Driver":"overlay2","DockerRootDir":"/d","DefaultRuntime":"runc","Runtimes":{"runc":{"path":"runc"}},"CgroupDriver":"systemd","CgroupVersion":"2","SecurityOptions":["name=seccomp"],"LiveRestoreEnabled":true}`
+	upDocker   = "docker.service=enabled active success\ndocker.socket=enabled active success\n"
+)
+
+type plans func(g *guesttest.Fake)
+
+// podman and docker are guests with that engine and these answers; later ones
+// go before earlier ones.
+func podman(all ...plans) func(*guesttest.Fake, *check.Env) {
+	return with("podman", podmanInfo, all)
+}
+
+func docker(all ...plans) func(*guesttest.Fake, *check.Env) {
+	return with("docker", dockerInfo, all)
+}
+
+func with(name, info string, all []plans) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, _ *check.Env) {
+		g.On("sh", "-c", engine.DetectScript, "sh").Prints(name + "\n")
+		g.On(name, "info", guesttest.Rest).Prints(info)
+		g.On(name, "image", "inspect", guesttest.Rest).Prints("sha256:x\n")
+		g.Logs()
+		for _, p := range all {
+			p(g)
+		}
+	}
+}
+
+// script plans that a script prints out, engine that an engine's command does.
+func script(text, out string) plans {
+	return func(g *guesttest.Fake) { g.On("sh", "-c", text, guesttest.Rest).Prints(out) }
+}
+
+func command(out string, args ...string) plans {
+	return func(g *guesttest.Fake) { g.On(args...).Prints(out) }
+}
+
+func broken(said string, args ...string) plans {
+	return func(g *guesttest.Fake) { g.On(args...).Exits(125).Says(said) }
+}
+
+func impatient(g *guesttest.Fake) { g.SetScale(1e-6) }
+
+var no = suitetest.Case{Name: "no engine", Want: reports.Skipped, Says: []string{"no container engine"},
+	Guest: func(g *guesttest.Fake, _ *check.Env) { g.On("sh", "-c", engine.DetectScript, "sh") }}
+
+func TestService(t *testing.T) {
+	suitetest.Run(t, "runtime/service", []suitetest.Case{
+		{Name: "podman", Guest: podman(script(unitsScript, "podman.socket=disabled inactive success\n"))},
+		{Name: "docker", Guest: docker(script(unitsScript, upDocker))},
+		{Name: "failed", Want: reports.Failed, Says: []string{"podman.service failed: result exit-code"}, Guest: podman(script(unitsScript, "podman.service=static failed exit-code\n"))},
+		{Name: "not up", Want: reports.Failed, Says: []string{`docker.service is "inactive"`}, Guest: docker(script(unitsScript, "docker.service=enabled inactive success\n"))},
+		{Name: "no daemon", Want: reports.Failed, Says: []string{"docker: docker info fails: Cannot connect"}, Guest: docker(command(`{"ServerErrors":["Cannot connect to the Docker daemon"]}`, "docker", "info", guesttest.Rest))},
+		no,
+	})
+}
+
+func TestEnabled(t *testing.T) {
+	suitetest.Run(t, "runtime/enabled", []suitetest.Case{
+		{Name: "service", Guest: docker(script(unitsScript, upDocker))},
+		{Name: "socket", Guest: docker(script(unitsScript, "docker.service=disabled active success\ndocker.socket=enabled active success\n"))},
+		{Name: "neither", Want: reports.Failed, Says: []string{"docker.service (disabled) nor docker.socket (absent)"}, Guest: docker(script(unitsScript, "docker.service=disabled active success\n"))},
+		{Name: "podman", Want: reports.Skipped, Guest: podman()}, no,
+	})
+}
+
+func TestRestart(t *testing.T) {
+	const done = "status=0\nactive=active\n"
+	suitetest.Run(t, "runtime/restart", []suitetest.Case{
+		{Name: "podman", Guest: podman(script(restartScript, done), script(socketScript, "OK"))},
+		{Name: "nothing to ask with", Guest: podman(script(restartScript, done), func(g *guesttest.Fake) { g.On("sh", "-c", socketScript, guesttest.Rest).Exits(127) })},
+		{Name: "docker", Guest: docker(script(restartScript, done))},
+		{Name: "fails", Want: reports.Failed, Says: []string{"restart of docker.service ends with the unit failed"}, Shows: []string{"Job for docker"}, Guest: docker(script(restartScript, "Job for docker.service failed\nstatus=1\nactive=failed\n"))},
+		{Name: "silent socket", Want: reports.Failed, Says: []string{"does not answer after a restart"}, Guest: podman(script(restartScript, done), script(socketScript, "not found"))},
+		{Name: "no unit", Want: reports.Skipped, Guest: podman(func(g *guesttest.Fake) { g.On("sh", "-c", restartScript, guesttest.Rest).Exits(127) })},
+		no,
+	})
+}
+
+func TestOCIRuntime(t *testing.T) {
+	runs := command("", "podman", "run", "--rm", guesttest.Any, "true")
+	there := script(runtimeScript, "path=/usr/bin/crun\nstatus=0\nsays=crun version 1.21\n")
+	suitetest.Run(t, "runtime/oci-runtime", []suitetest.Case{
+		{Name: "there", Guest: podman(there, runs)},
+		{Name: "missing, podman says so", Want: reports.Failed, Says: []string{`the program "crun" that containers are started with is not there`},
+			Guest: podman(broken("Error: default OCI runtime \"crun\" not found: invalid argument\n", "podman", "info", guesttest.Rest))},
+		{Name: "missing", Want: reports.Failed, Says: []string{"podman: the OCI runtime crun is not there (/usr/bin/crun)"}, Guest: podman(script(runtimeScript, "absent=1\n"))},
+		{Name: "does not run", Want: reports.Failed, Says: []string{"/usr/bin/crun does not run: libyajl.so.2"}, Guest: podman(script(runtimeScript, "path=/usr/bin/crun\nstatus=127\nsays=libyajl.so.2: cannot open\n"))},
+		{Name: "missing when it is wanted", Want: reports.Failed, Says: []string{`"runc"`, "not there"}, Guest: docker(script(runtimeScript, "path=/usr/bin/runc\nstatus=0\n"),
+			broken("docker: Error response from daemon: exec: \"runc\": executable file not found in $PATH\n", "docker", "run", guesttest.Rest))},
+		{Name: "starts nothing", Want: reports.Failed, Says: []string{"cannot start a container with /usr/bin/crun: Error: crun: mount"}, Guest: podman(there,
+			broken("Error: crun: mount `proc`: Operation not permitted\n", "podman", "run", guesttest.Rest))},
+		{Name: "no name", Want: reports.Failed, Says: []string{"names no OCI runtime"}, Guest: podman(command("{}", "podman", "info", guesttest.Rest))},
+		{Name: "no registry", Guest: func(g *guesttest.Fake, e *check.Env) { podman(there)(g, e); e.Registry = check.Registry{} }},
+		no,
+	})
+}
+
+func TestCgroups(t *testing.T) {
+	suitetest.Run(t, "runtime/cgroups", []suitetest.Case{
+		{Name: "version 2", Guest: podman(script(cgroupScript, "type=cgroup2fs\nsystemd=1\n"))},
+		{Name: "version 1", Guest: docker(command(`{"Driver":"x","CgroupDriver":"cgroupfs","CgroupVersion":"1"}`, "docker", "info", guesttest.Rest), script(cgroupScript, "type=tmpfs\nsystemd=1\n"))},
+		{Name: "past systemd", Want: reports.Failed, Says: []string{"by itself (cgroupfs)"}, Guest: podman(command(`{"host":{"cgroupVersion":"v2","cgroupManager":"cgroupfs"}}`, "podman", "info", guesttest.Rest), script(cgroupScript, "type=cgroup2fs\nsystemd=1\n"))},
+		{Name: "another version", Want: reports.Failed, Says: []string{"version 1, the runtime speaks version 2"}, Guest: podman(script(cgroupScript, "type=tmpfs\n"))},
+		no,
+	})
+}
+
+func TestSecurity(t *testing.T) {
+	suitetest.Run(t, "runtime/security", []suitetest.Case{
+		{Name: "filter", Guest: podman(script(securityScript, "seccomp=1\n"))},
+		{Name: "no filter", Want: reports.Failed, Says: []string{"no seccomp filter"}, Guest: podman(command(`{"host":{}}`, "podman", "info", guesttest.Rest), script(securityScript, "seccomp=1\n"))},
+		{Name: "no label", Want: reports.Failed, Says: []string{"no SELinux label"}, Guest: podman(script(securityScript, "enforcing=1\nseccomp=1\n"))},
+		no,
+	})
+}
+
+func TestVersions(t *testing.T) {
+	suitetest.Run(t, "runtime/versions", []suitetest.Case{
+		{Name: "known", Guest: podman()},
+		{Name: "mismatch", Want: reports.Failed, Says: []string{"runc is a, not b"}, Guest: docker(command(`{"ServerVersion":"1","Driver":"x","RuncCommit":{"ID":"a","Expected":"b"}}`, "docker", "info", guesttest.Rest))},
+		{Name: "none", Want: reports.Failed, Says: []string{"names no version"}, Guest: podman(command("{}", "podman", "info", guesttest.Rest))},
+		no,
+	})
+}
+
+func TestAfterReboot(t *testing.T) {
+	up := plans(func(g *guesttest.Fake) {
+		script(restartUnitScript, "")(g)
+		script(unitsScript, "podman.socket=disabled inactive success\n")(g)
+		command("id\n", "podman", "run", "-d", "--name", alwaysContainer, guesttest.Rest)(g)
+		command("running\n", "podman", "inspect", guesttest.Rest)(g)
+		g.OnReboot(nil)
+	})
+	suitetest.Run(t, "runtime/after-reboot", []suitetest.Case{
+		{Name: "back", Guest: podman(up)},
+		{Name: "nothing starts containers", Guest: podman(up, func(g *guesttest.Fake) { g.On("sh", "-c", restartUnitScript, guesttest.Rest).Exits(127) })},
+		{Name: "container stays away", Want: reports.Failed, Says: []string{`is "exited" after a reboot`}, Guest: podman(up, impatient, command("exited\n", "podman", "inspect", guesttest.Rest))},
+		{Name: "engine stays away", Want: reports.Failed, Says: []string{"podman info fails"}, Guest: podman(up, func(g *guesttest.Fake) {
+			g.OnReboot(func() error { broken("Error: x\n", "podman", "info", guesttest.Rest)(g); return nil })
+		})},
+		no,
+	})
+}
+
+func TestKilledDaemon(t *testing.T) {
+	comesBack := plans(func(g *guesttest.Fake) {
+		command("id\n", "docker", "run", "-d", guesttest.Rest)(g)
+		g.On("sh", "-c", pidScript, "sh", "containerd.service").Prints("0\n")
+		g.On("sh", "-c", pidScript, "sh", "docker.service").Prints("700\n").Then().Prints("0\n").Then().Prints("812\n")
+		g.On("sh", "-c", killScript, "sh", "docker.service")
+		command("running\n", "docker", "inspect", guesttest.Rest)(g)
+	})
+	suitetest.Run(t, "runtime/killed-daemon", []suitetest.Case{
+		{Name: "comes back", Guest: docker(comesBack)},
+		{Name: "stays away", Want: reports.Failed, Says: []string{"docker.service does not come back"}, Guest: docker(comesBack, impatient, func(g *guesttest.Fake) {
+			g.On("sh", "-c", pidScript, "sh", "docker.service").Prints("700\n").Then().Prints("0\n")
+		})},
+		{Name: "containers lost", Want: reports.Failed, Says: []string{"live-restore is on", `"exited"`}, Guest: docker(comesBack, command("exited\n", "docker", "inspect", guesttest.Rest))},
+		{Name: "podman", Want: reports.Skipped, Guest: podman()}, no,
+	})
+}
