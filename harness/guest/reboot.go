@@ -71,8 +71,11 @@ func (s *SSH) orderReboot(ctx context.Context, l *link, prefix []string) error {
 		}
 		r, err = s.raw(ctx, l, line, s.scaled(DefaultLimit))
 	}
+	// A manager that kills everything at once kills the order's command too; a
+	// shell in between makes 128 and more of the signal.
+	killed := r.Signal != "" || r.Exit > 128
 	switch {
-	case err == nil && !r.OK():
+	case err == nil && !r.OK() && !killed:
 		select {
 		case <-l.dead:
 			return nil
@@ -92,12 +95,14 @@ func (s *SSH) noManager(ctx context.Context, l *link) bool {
 	return err == nil && r.OK()
 }
 
-// awaitDown waits for the connection to break. A guest that goes down at once
-// says no goodbye, so signs of life are asked for more often than else.
+// awaitDown waits until the connection breaks or no SSH server answers any
+// more. A guest that goes down at once says no goodbye: then its silence on the
+// old connection shows late, new connections that fail show it soon. Whether
+// the guest really left its boot is for the boot id to say.
 func (s *SSH) awaitDown(ctx context.Context, l *link) error {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
-	for {
+	for failed := 0; failed < 2; {
 		select {
 		case <-l.dead:
 			return nil
@@ -107,18 +112,15 @@ func (s *SSH) awaitDown(ctx context.Context, l *link) error {
 			}
 			return ended(ctx)
 		case <-tick.C:
-			s.goroutines.Add(1)
-			done := make(chan struct{})
-			go func() {
-				defer s.goroutines.Done()
-				defer close(done)
-				s.ping(l, 5*time.Second+s.scaled(2*time.Second))
-			}()
-			select {
-			case <-done:
-			case <-l.dead:
-			case <-ctx.Done():
-			}
+		}
+		_, c, err := s.dialBanner(ctx)
+		switch {
+		case err == nil:
+			_ = c.Close() // its banner was all
+			failed = 0
+		case !over(ctx):
+			failed++
 		}
 	}
+	return nil
 }
