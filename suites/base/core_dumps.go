@@ -70,6 +70,9 @@ func coreDumps(ctx context.Context, t *check.T) error {
 
 func crashName(e guest.Entry) string {
 	if e.MessageID == coreDumpMessage && e.Fields["COREDUMP_COMM"] != "" {
+		if unit := e.Fields["COREDUMP_UNIT"]; unit != "" {
+			return e.Fields["COREDUMP_COMM"] + " of " + unit
+		}
 		return e.Fields["COREDUMP_COMM"]
 	}
 	for _, re := range crashed {

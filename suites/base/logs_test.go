@@ -104,8 +104,8 @@ func TestCoreDumps(t *testing.T) {
 	}
 	suitetest.Run(t, "base/core-dumps", []suitetest.Case{
 		{Name: "none", Guest: with("", guest.Entry{Message: "foo.service: Main process exited, code=killed, status=15/TERM"})},
-		{Name: "collector", Want: reports.Failed, Says: []string{"chronyd crashed"}, Guest: with("", guest.Entry{
-			Message: "Process 77 (chronyd) of user 0 dumped core.", MessageID: coreDumpMessage, Fields: map[string]string{"COREDUMP_COMM": "chronyd"}})},
+		{Name: "collector", Want: reports.Failed, Says: []string{"chronyd of chronyd.service crashed"}, Guest: with("", guest.Entry{
+			Message: "Process 77 (chronyd) of user 0 dumped core.", MessageID: coreDumpMessage, Fields: map[string]string{"COREDUMP_COMM": "chronyd", "COREDUMP_UNIT": "chronyd.service"}})},
 		{Name: "manager", Want: reports.Failed, Says: []string{"foo.service crashed", "status=11/SEGV"},
 			Guest: with("", guest.Entry{Ident: "systemd", Message: "foo.service: Main process exited, code=dumped, status=11/SEGV"})},
 		{Name: "kernel", Want: reports.Failed, Says: []string{"bar crashed"},

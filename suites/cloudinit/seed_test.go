@@ -121,3 +121,22 @@ func TestSecondBoot(t *testing.T) {
 		lacks(onceScript),
 	})
 }
+
+func TestNewInstance(t *testing.T) {
+	const first = "instance=iid-assay-1\nhostname=assay-guest\nproof=1\n"
+	boots := func(second string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, _ *check.Env) {
+			g.On("sh", "-c", newInstanceScript, "sh", "iid-assay-1-again")
+			g.On("sh", "-c", instanceScript, "sh", "/var/lib/assay/proof").Prints(first).Then().Prints(second)
+			g.On("sh", "-c", statusScript, guesttest.Rest).Prints(`{"v1":{"init":{"errors":[],"start":1,"finished":2}}}`)
+			g.OnReboot(nil)
+		}
+	}
+	suitetest.Run(t, "cloud-init/new-instance", []suitetest.Case{
+		{Name: "anew", Guest: boots("instance=iid-assay-1-again\nhostname=assay-guest\nproof=2\n")},
+		{Name: "holds on", Want: reports.Failed, Says: []string{`holds on to instance "iid-assay-1"`}, Guest: boots(first)},
+		{Name: "no script", Want: reports.Failed, Says: []string{"did not run again"}, Guest: boots("instance=iid-assay-1-again\nhostname=assay-guest\nproof=1\n")},
+		{Name: "no name", Want: reports.Failed, Says: []string{`"localhost"`}, Guest: boots("instance=iid-assay-1-again\nhostname=localhost\nproof=2\n")},
+		lacks(newInstanceScript),
+	})
+}

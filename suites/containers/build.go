@@ -28,11 +28,7 @@ func build(ctx context.Context, e engine.Engine) error {
 	if err := e.Files(ctx, buildFolder, map[string]string{"Dockerfile": recipe, "greeting": "built here\n"}); err != nil {
 		return err
 	}
-	defer func() {
-		if _, err := e.Run(context.WithoutCancel(ctx), "rmi", "-f", builtImage); err != nil {
-			e.Guest().Log("cannot remove %s: %v", builtImage, err)
-		}
-	}()
+	defer e.Discard(ctx, "rmi", "-f", builtImage)
 	if _, err := e.Must(ctx, "build an image", "build", "-t", builtImage, buildFolder); err != nil {
 		return err
 	}

@@ -22,11 +22,7 @@ func push(ctx context.Context, e engine.Engine) error {
 	// Guests share the registry; the boot id keeps their names apart.
 	remote := e.Guest().Env.Registry.Addr + "/pushed/" + string(e.Name) + "-" + e.Guest().BootID() + ":1"
 	defer e.Remove(ctx, name)
-	defer func() {
-		if _, err := e.Run(context.WithoutCancel(ctx), "rmi", "-f", local, remote); err != nil {
-			e.Guest().Log("cannot remove %s: %v", local, err)
-		}
-	}()
+	defer e.Discard(ctx, "rmi", "-f", local, remote)
 	for _, step := range []struct {
 		purpose string
 		args    []string

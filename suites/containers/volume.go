@@ -50,11 +50,7 @@ func namedVolume(ctx context.Context, e engine.Engine, ref string) error {
 	if _, err := e.Must(ctx, "create a volume", "volume", "create", name); err != nil {
 		return err
 	}
-	defer func() {
-		if _, err := e.Run(context.WithoutCancel(ctx), "volume", "rm", "-f", name); err != nil {
-			e.Guest().Log("cannot remove volume %s: %v", name, err)
-		}
-	}()
+	defer e.Discard(ctx, "volume", "rm", "-f", name)
 	if _, err := e.Must(ctx, "write into a volume", "run", "--rm", "-v", name+":/data", ref, "sh", "-c", "echo kept > /data/f"); err != nil {
 		return err
 	}

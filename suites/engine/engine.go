@@ -156,14 +156,19 @@ func oneLine(s string) string {
 // cleanUpLimit is for taking a container away, on a KVM host.
 const cleanUpLimit = 20 * time.Second
 
-// Remove takes containers away, whatever became of them, also when ctx has
-// ended. What cannot be removed goes with the guest.
+// Remove takes containers away, whatever became of them, also when ctx has ended.
 func (e Engine) Remove(ctx context.Context, containers ...string) {
+	e.Discard(ctx, append([]string{"rm", "-f"}, containers...)...)
+}
+
+// Discard runs an engine command that cleans up, also when ctx has ended. What
+// it cannot take away goes with the guest, so a failure is only noted.
+func (e Engine) Discard(ctx context.Context, args ...string) {
 	limit := time.Duration(float64(cleanUpLimit) * e.t.Scale())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	if _, err := e.Run(ctx, append([]string{"rm", "-f"}, containers...)...); err != nil {
-		e.t.Log("cannot remove %s: %v", strings.Join(containers, ", "), err)
+	if _, err := e.Run(ctx, args...); err != nil {
+		e.t.Log("cannot clean up with %s %s: %v", e.Name, strings.Join(args, " "), err)
 	}
 }
 

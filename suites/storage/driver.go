@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"assay/reports"
 	"assay/suites/check"
 	"assay/suites/engine"
 	"assay/suites/probe"
@@ -36,9 +37,9 @@ esac
 exit 0`
 
 func driver(ctx context.Context, e engine.Engine) error {
-	info, err := e.Facts(ctx)
-	if err != nil {
-		return err
+	info, infoErr := e.Facts(ctx)
+	if infoErr != nil && check.Classify(infoErr).Outcome != reports.Failed {
+		return infoErr
 	}
 	out, err := probe.Output(ctx, e.Guest(), "sh", configScript, string(e.Name))
 	if err != nil {
@@ -46,6 +47,11 @@ func driver(ctx context.Context, e engine.Engine) error {
 	}
 	configured := configuredDriver(out)
 	switch {
+	case infoErr != nil && configured != "" && !fitDrivers[configured]:
+		// The engine is broken in another way, too; that is for others to say.
+		return check.FailWith(out, "the configured storage driver is %s, which does not share layers; overlay is the one to use", configured)
+	case infoErr != nil:
+		return infoErr
 	case info.Driver == "":
 		return check.Failf("%s info names no storage driver", e.Name)
 	case configured != "" && !sameDriver(configured, info.Driver):

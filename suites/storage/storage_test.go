@@ -63,8 +63,12 @@ func TestDriver(t *testing.T) {
 		{Name: "docker's overlay2", Guest: docker("overlay2", `json={"storage-driver": "overlay"}`)},
 		{Name: "docker otherwise", Want: reports.Failed, Says: []string{"docker: ", "in use is overlay2, the configured one devicemapper"},
 			Guest: docker("overlay2", `driver=overlay2`+"\n"+`json={"storage-driver": "devicemapper"}`)},
+		{Name: "engine and configuration are broken", Want: reports.Failed, Says: []string{"the configured storage driver is vfs"}, Guest: func(g *guesttest.Fake, e *check.Env) {
+			with("", configScript, "driver=vfs\n")(g, e)
+			g.On("podman", "info", guesttest.Rest).Exits(125).Says("Error: x\n")
+		}},
 		{Name: "engine is broken", Want: reports.Failed, Says: []string{"podman info fails: Error: x"}, Guest: func(g *guesttest.Fake, e *check.Env) {
-			with("", "", "")(g, e)
+			with("", configScript, "")(g, e)
 			g.On("podman", "info", guesttest.Rest).Exits(125).Says("Error: x\n")
 		}},
 		no,
