@@ -9,7 +9,7 @@ import (
 )
 
 var _ = check.Register(suite, check.Check{
-	Name: "swarm", Title: "docker makes a swarm of one node and leaves it", Advisory: true, Isolated: true, Limit: 4 * time.Minute,
+	Name: "swarm", Title: "docker makes a swarm of one node and leaves it", Advisory: true, Limit: 4 * time.Minute,
 	Run: func(ctx context.Context, t *check.T) error { return engine.Each(ctx, t, swarm) },
 })
 

@@ -11,7 +11,7 @@ import (
 )
 
 var _ = check.Register(suite, check.Check{
-	Name: "restart", Title: "the runtime's service restarts and answers again", Isolated: true, Limit: 4 * time.Minute,
+	Name: "restart", Title: "the runtime's service restarts and answers again", Limit: 4 * time.Minute,
 	Run: func(ctx context.Context, t *check.T) error { return engine.Each(ctx, t, restart) },
 })
 
