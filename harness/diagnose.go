@@ -3,6 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,9 @@ type ending struct {
 	err error
 	// end is how the machine ended, when it did.
 	end *machine.End
+	// inInitramfs is true when the console shows an initramfs at work and no
+	// switch to the real root.
+	inInitramfs bool
 	// bytes seen on the console.
 	bytes int64
 	// idle is true when the guest's CPUs had been idle for a while: it was
@@ -115,6 +119,9 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 			id := f.Kind.Check()
 			if id == "" { // emulator-fault, but nothing was emulated
 				id = bootKernel
+			}
+			if f.Kind == console.EmergencyShell && e.inInitramfs {
+				return diagnosis{bootInitramfs, reports.FaultImage, "the boot ended in an emergency shell of the initramfs, before there was a root file system: " + f.Line, []console.Finding{f}}
 			}
 			return diagnosis{id, reports.FaultImage, fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line), []console.Finding{f}}
 		}
@@ -159,6 +166,27 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("the kernel started, but after %s nothing answers on port 22; the console ends with %q", waited, last)}
 	}
 	return diagnosis{Check: bootLoader, Fault: fault, Message: fmt.Sprintf("the firmware ran, but in %s no kernel said a word on the serial console and nothing answers on port 22", waited)}
+}
+
+// What dracut, mkinitcpio and initramfs-tools print, with systemd in the
+// initramfs or without, and how the switch to the real root is announced.
+var (
+	initramfsAtWork = regexp.MustCompile(`(?i)\bdracut[-:[]|(running in|booting) (initrd|initial RAM disk)|\(initramfs\)`)
+	switchedRoot    = regexp.MustCompile(`(?i)switch(ing)? root|initrd-switch-root`)
+)
+
+// inInitramfs reports whether the boot was still in its initramfs at the end of
+// these lines.
+func inInitramfs(lines []string) (in bool) {
+	for _, l := range lines {
+		switch {
+		case switchedRoot.MatchString(l):
+			return false
+		case initramfsAtWork.MatchString(l):
+			in = true
+		}
+	}
+	return in
 }
 
 // furthest is the last stage that waiting for SSH reached, and what it said.

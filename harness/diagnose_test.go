@@ -41,6 +41,7 @@ func TestDiagnose(t *testing.T) {
 		{"the same on KVM", ending{findings: found(console.EmulatorFault), bytes: 9}, accel.KVM,
 			bootKernel, reports.FaultImage, ""},
 		{"no root", ending{findings: found(console.RootNotFound), bytes: 9}, accel.TCG, bootInitramfs, reports.FaultImage, ""},
+		{"emergency in the initramfs", ending{findings: found(console.EmergencyShell), inInitramfs: true, bytes: 9}, accel.TCG, bootInitramfs, reports.FaultImage, ""},
 		{"emergency", ending{findings: found(console.EmergencyShell), bytes: 9}, accel.TCG, bootEmergency, reports.FaultImage, ""},
 		{"grub prompt", ending{findings: found(console.LoaderPrompt), bytes: 9}, accel.TCG, bootLoader, reports.FaultImage, ""},
 		{"nothing to boot", ending{findings: found(console.NoBootDevice), bytes: 9}, accel.TCG, bootLoader, reports.FaultImage, ""},
@@ -66,6 +67,22 @@ func TestDiagnose(t *testing.T) {
 		d := diagnose(c.e, c.kind)
 		if d.Check != c.check || d.Fault != c.fault || !strings.Contains(d.Message, c.says) {
 			t.Errorf("%s: %s, %s, %q; want %s, %s and %q", c.name, d.Check, d.Fault, d.Message, c.check, c.fault, c.says)
+		}
+	}
+}
+
+func TestInInitramfs(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		want  bool
+	}{
+		{[]string{"[    1.0] systemd[1]: Running in initrd.", "[  OK  ] Stopped dracut-cmdline.service"}, true},
+		{[]string{"Starting dracut-cmdline.service", "[  OK  ] Reached target initrd-switch-root.target - Switch Root.", "Emergency"}, false},
+		{[]string{"[    1.0] Linux version 6.1", "[  OK  ] Reached target emergency.target"}, false},
+		{nil, false},
+	} {
+		if got := inInitramfs(c.lines); got != c.want {
+			t.Errorf("%q: %v, want %v", c.lines, got, c.want)
 		}
 	}
 }
