@@ -33,7 +33,7 @@ func (h *Host) Boot(ctx context.Context, s Spec) (*Machine, error) {
 	err = removeIfThere(w.nvram)
 	var x string
 	if err == nil {
-		x, err = domainXML(s, w, h.cfg.Accel)
+		x, err = domainXML(s, w, h.processor)
 	}
 	if err == nil {
 		err = m.libvirt.call(ctx, "DomainCreateXML", createLimit, func(l *libvirt.Libvirt) error {

@@ -28,7 +28,7 @@ type wiring struct {
 // There is no graphics, USB, balloon or sound: each costs boot time under
 // emulation and is nothing a server image needs. The network card has no ROM,
 // so that no firmware tries to boot from it.
-func domainXML(s Spec, w wiring, kind accel.Kind) (string, error) {
+func domainXML(s Spec, w wiring, p processor) (string, error) {
 	d := &libvirtxml.Domain{
 		Type:       "qemu",
 		Name:       w.name,
@@ -38,7 +38,7 @@ func domainXML(s Spec, w wiring, kind accel.Kind) (string, error) {
 		VCPU:       &libvirtxml.DomainVCPU{Placement: "static", Value: uint(s.CPUs)},
 		OS:         osXML(s, w),
 		Features:   &libvirtxml.DomainFeatureList{ACPI: &libvirtxml.DomainFeature{}},
-		CPU:        cpuXML(s.Arch, kind),
+		CPU:        p.xml(s),
 		Clock:      &libvirtxml.DomainClock{Offset: "utc"},
 		OnPoweroff: "destroy",
 		OnReboot:   "restart",
@@ -62,7 +62,7 @@ func domainXML(s Spec, w wiring, kind accel.Kind) (string, error) {
 			MemBalloon: &libvirtxml.DomainMemBalloon{Model: "none"},
 		},
 	}
-	if kind == accel.KVM {
+	if p.kind == accel.KVM {
 		d.Type = "kvm"
 	}
 	if s.Arch == artifact.X8664 {
@@ -102,18 +102,6 @@ func osXML(s Spec, w wiring) *libvirtxml.DomainOS {
 		o.BIOS = &libvirtxml.DomainBIOS{UseSerial: "yes"}
 	}
 	return o
-}
-
-func cpuXML(arch artifact.Arch, kind accel.Kind) *libvirtxml.DomainCPU {
-	if kind == accel.KVM {
-		return &libvirtxml.DomainCPU{Mode: "host-passthrough", Check: "none"}
-	}
-	c := &libvirtxml.DomainCPU{Mode: "maximum", Check: "none"}
-	if arch == artifact.X8664 {
-		// Emulated five-level paging panics kernels early in boot.
-		c.Features = []libvirtxml.DomainCPUFeature{{Policy: "disable", Name: "la57"}}
-	}
-	return c
 }
 
 // diskXML attaches the overlay. Nothing in it outlives the run, so that

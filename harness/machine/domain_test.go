@@ -40,25 +40,28 @@ func sampleWiring() wiring {
 func TestDomainXML(t *testing.T) {
 	image := Spec{Name: "boot", Arch: artifact.X8664, Firmware: artifact.UEFI, MemoryMiB: 2048, CPUs: 2,
 		Disk: "/scratch/boot.qcow2", DiskFormat: artifact.QCOW2, Seed: "/scratch/seed.iso"}
-	bios, small, arm := image, image, image
+	bios, small, arm, v2 := image, image, image, image
 	bios.Firmware, bios.Seed, bios.DiskFormat = artifact.BIOS, "", artifact.Raw
 	small.Firmware, small.Disk, small.Seed = "", "", ""
 	small.Direct = &DirectBoot{Kernel: "/k", Initrd: "/i", Cmdline: `console=ttyS0 a="<&>"`}
 	arm.Arch = artifact.AArch64
+	v2.KeepCX16 = true
 	for name, c := range map[string]struct {
-		spec Spec
-		kind accel.Kind
+		spec      Spec
+		processor processor
 	}{
-		"uefi-tcg.xml":    {image, accel.TCG},
-		"uefi-kvm.xml":    {image, accel.KVM},
-		"bios-tcg.xml":    {bios, accel.TCG},
-		"direct-tcg.xml":  {small, accel.TCG},
-		"aarch64-tcg.xml": {arm, accel.TCG},
+		"uefi-tcg.xml":    {image, processor{accel.TCG, 7002022}},
+		"uefi-tcg-8.xml":  {image, processor{accel.TCG, soundCX16}},
+		"uefi-tcg-v2.xml": {v2, processor{accel.TCG, 7002022}},
+		"uefi-kvm.xml":    {image, processor{accel.KVM, 7002022}},
+		"bios-tcg.xml":    {bios, processor{accel.TCG, 7002022}},
+		"direct-tcg.xml":  {small, processor{accel.TCG, 7002022}},
+		"aarch64-tcg.xml": {arm, processor{accel.TCG, 7002022}},
 	} {
 		if err := c.spec.check(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		x, err := domainXML(c.spec, sampleWiring(), c.kind)
+		x, err := domainXML(c.spec, sampleWiring(), c.processor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +145,7 @@ func TestRewireRefuses(t *testing.T) {
 }
 
 func TestOwnerMark(t *testing.T) {
-	x, err := domainXML(Spec{Name: "boot", Arch: artifact.X8664, MemoryMiB: 1, CPUs: 1}, sampleWiring(), accel.TCG)
+	x, err := domainXML(Spec{Name: "boot", Arch: artifact.X8664, MemoryMiB: 1, CPUs: 1}, sampleWiring(), processor{kind: accel.TCG})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ type Host struct {
 	at  endpoint
 	log *slog.Logger
 	// ask is for questions about the host; guests have connections of their own.
-	ask session
+	ask       session
+	processor processor
 
 	watch *watcher
 	// noPipe is set once this libvirt has not restored from a pipe.
@@ -87,6 +88,10 @@ func Connect(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to libvirt: %w", err)
 	}
+	h.processor.kind = cfg.Accel
+	if _, h.processor.qemu, err = h.versions(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	return h, nil
 }
 
@@ -116,20 +121,23 @@ func (h *Host) Close() error {
 
 // Versions are libvirt's and QEMU's, as libvirt reports them.
 func (h *Host) Versions(ctx context.Context) (libvirtVersion, qemu string, err error) {
-	err = h.ask.call(ctx, "ConnectGetVersion", queryLimit, func(l *libvirt.Libvirt) error {
-		lv, err := l.ConnectGetLibVersion()
-		if err != nil {
+	lv, qv, err := h.versions(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	return dotted(lv), dotted(qv), nil
+}
+
+func (h *Host) versions(ctx context.Context) (libvirtVersion, qemu uint64, err error) {
+	err = h.ask.call(ctx, "ConnectGetVersion", queryLimit, func(l *libvirt.Libvirt) (err error) {
+		if libvirtVersion, err = l.ConnectGetLibVersion(); err != nil {
 			return err
 		}
-		qv, err := l.ConnectGetVersion()
-		if err != nil {
-			return err
-		}
-		libvirtVersion, qemu = dotted(lv), dotted(qv)
-		return nil
+		qemu, err = l.ConnectGetVersion()
+		return err
 	})
 	if err != nil {
-		return "", "", fmt.Errorf("cannot read the versions: %w", err)
+		return 0, 0, fmt.Errorf("cannot read the versions of libvirt and QEMU: %w", err)
 	}
 	return libvirtVersion, qemu, nil
 }

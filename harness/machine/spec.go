@@ -18,6 +18,10 @@ type Spec struct {
 	Firmware artifact.Firmware
 	// MemoryMiB and CPUs are what the guest sees.
 	MemoryMiB, CPUs int
+	// KeepCX16 offers the guest the instruction cmpxchg16b even where QEMU
+	// emulates it wrongly (before 8.0). Systems built for x86-64-v2 and later
+	// (Enterprise Linux 9) refuse to run without; others are better off.
+	KeepCX16 bool
 	// Disk is the guest's own overlay, "" for no disk. It is written without
 	// regard to a crash of the host.
 	Disk       string
