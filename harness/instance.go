@@ -178,6 +178,7 @@ func (s *session) env(sd *seed) check.Env {
 	e.Registry = s.services.registry
 	e.ImageVirtualSize = s.base.Image.VirtualSize
 	e.DiskSize = s.base.Image.VirtualSize + diskGrowth
+	e.ImageFormat = s.base.Image.Format
 	e.Accelerator = string(s.accel)
 	e.MemoryMiB, e.CPUs = s.opt.MemoryMiB, s.opt.CPUs
 	return e

@@ -1,6 +1,12 @@
 package base
 
 import (
+	"assay/suites/check"
+
+	"assay/harness/guest/guesttest"
+
+	"assay/artifact"
+
 	"testing"
 
 	"assay/reports"
@@ -36,6 +42,10 @@ func TestDefaultPassword(t *testing.T) {
 	suitetest.Run(t, "base/default-password", []suitetest.Case{
 		{Name: "locked", Guest: says(passwordScript, "locked root /etc/shadow\nset assay /etc/shadow\ntree locked root /usr/etc/shadow\n")},
 		{Name: "set", Want: reports.Failed, Says: []string{"account root has a password set in /etc/shadow", "passwd -l"}, Guest: says(passwordScript, "set root /etc/shadow\n")},
+		{Name: "a Vagrant box's", Guest: func(g *guesttest.Fake, e *check.Env) {
+			says(passwordScript, "set root /etc/shadow\nset vagrant /etc/shadow\n")(g, e)
+			e.ImageFormat = artifact.VagrantLibvirt
+		}},
 		{Name: "empty", Want: reports.Failed, Says: []string{"account guest needs no password"}, Guest: says(passwordScript, "empty guest /etc/passwd\n")},
 		{Name: "the seed's name, the image's password", Want: reports.Failed, Says: []string{"account assay"},
 			Guest: says(passwordScript, "set assay /etc/shadow\ntree set assay /usr/etc/shadow\n")},

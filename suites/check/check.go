@@ -13,6 +13,7 @@ import (
 	"sort"
 	"time"
 
+	"assay/artifact"
 	"assay/harness/guest"
 	"assay/reports"
 )
@@ -111,6 +112,8 @@ type Env struct {
 	ImageVirtualSize int64 `json:"image_virtual_size"`
 	// First is the identity of the first boot, for checks in State Fresh.
 	First *Identity `json:"first,omitempty"`
+	// ImageFormat is the image's: a Vagrant box keeps other rules.
+	ImageFormat artifact.Format `json:"image_format"`
 	// Accelerator is "kvm" or "tcg".
 	Accelerator string `json:"accelerator"`
 	// Memory of the guest in MiB, and its CPUs.
