@@ -12,7 +12,7 @@ export ASSAY_CACHE
 # What one guest test needs on a host without KVM is a matter of minutes; the
 # whole must end well before CI gives up.
 UNIT_TIMEOUT ?= 10m
-GUEST_TIMEOUT ?= 40m
+GUEST_TIMEOUT ?= 60m
 FUZZTIME ?= 10s
 
 # Packages with tests that boot guests, and packages with fuzz targets.
