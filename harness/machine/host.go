@@ -42,8 +42,8 @@ type Host struct {
 	processor processor
 
 	watch *watcher
-	// noPipe is set once this libvirt has not restored from a pipe.
-	noPipe atomic.Bool
+	// source is what this libvirt is known to restore from.
+	source atomic.Int32
 
 	mu       sync.Mutex
 	machines map[libvirt.UUID]*Machine

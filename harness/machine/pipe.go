@@ -66,6 +66,7 @@ func (f *feeder) feed(head []byte, from int64) error {
 	if _, err := f.pipe.Write(head); err != nil {
 		return err
 	}
+	fed := int64(len(head))
 	for {
 		var n int64
 		var serr error
@@ -79,11 +80,16 @@ func (f *feeder) feed(head []byte, from int64) error {
 		case serr == unix.EINTR:
 		case serr != nil:
 			return fmt.Errorf("cannot feed the saved guest: %w", serr)
+		case n == 0 && fed > pipeSize:
+			// More than the pipe holds: somebody reads, who must see the end, or
+			// QEMU waits for ever for what is missing from a damaged file.
+			return f.pipe.Close()
 		case n == 0:
-			// QEMU knows the stream's end by itself. The pipe stays open until
-			// stop, as its content would be lost with its last descriptor.
+			// Perhaps nobody reads yet, and a pipe's content goes with its last
+			// descriptor. It stays open until stop.
 			return nil
 		}
+		fed += n
 	}
 }
 
@@ -91,7 +97,7 @@ func (f *feeder) feed(head []byte, from int64) error {
 // returned; that libvirt stopped reading is its own error to report.
 func (f *feeder) stop() error {
 	f.stopping.Store(true)
-	f.pipe.Close()
+	f.pipe.Close() // it may be closed
 	<-f.done
 	f.src.Close()
 	return errors.Join(f.err, removeIfThere(f.path))
