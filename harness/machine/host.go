@@ -150,7 +150,7 @@ func dotted(v uint64) string {
 // newUUID is a random one (RFC 9562, version 4).
 func newUUID() libvirt.UUID {
 	var u libvirt.UUID
-	rand.Read(u[:])
+	_, _ = rand.Read(u[:]) // never fails
 	u[6] = u[6]&0x0f | 0x40
 	u[8] = u[8]&0x3f | 0x80
 	return u

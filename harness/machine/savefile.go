@@ -53,7 +53,7 @@ func readSaveFile(r io.ReaderAt, size int64) (*saveFile, error) {
 	if size < saveHeaderSize {
 		return bad("%d bytes are too few for a header", size)
 	}
-	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("cannot read the header of a saved guest: %w", err)
 	}
 	switch magic := string(head[:16]); magic {
@@ -85,7 +85,7 @@ func readSaveFile(r io.ReaderAt, size int64) (*saveFile, error) {
 	}
 	f.streamAt = saveHeaderSize + int64(length)
 	data := make([]byte, int(length)+len(streamMagic))
-	if _, err := r.ReadAt(data, saveHeaderSize); err != nil && err != io.EOF {
+	if _, err := r.ReadAt(data, saveHeaderSize); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("cannot read the definition of a saved guest: %w", err)
 	}
 	if got := string(data[length:]); got != streamMagic {

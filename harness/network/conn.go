@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -101,7 +102,7 @@ func (n *Network) track(t *gonet.TCPConn) (net.Conn, error) {
 func (c *conn) Close() error {
 	c.net.disown(c)
 	// Whoever is blocked in Read or Write is let go first.
-	c.TCPConn.SetDeadline(time.Unix(1, 0))
+	_ = c.TCPConn.SetDeadline(time.Unix(1, 0)) // never fails
 	return c.TCPConn.Close()
 }
 
@@ -130,7 +131,7 @@ func (n *Network) dialError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	op, ok := err.(*net.OpError)
+	op, ok := errors.AsType[*net.OpError](err)
 	if !ok {
 		return err
 	}

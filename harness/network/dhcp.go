@@ -64,7 +64,8 @@ func serveDHCP(c net.PacketConn, known leases) {
 		if !ok || to.IP.IsUnspecified() || m.IsBroadcast() || reply.MessageType() == dhcpv4.MessageTypeNak {
 			to = &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ClientPort}
 		}
-		c.WriteTo(reply.ToBytes(), to)
+		// A reply that is lost is asked for again.
+		_, _ = c.WriteTo(reply.ToBytes(), to)
 	}
 }
 

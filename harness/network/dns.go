@@ -20,7 +20,7 @@ const dnsPort = 53
 type nameServer map[string]net.IP
 
 func (s nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
-	w.WriteMsg(s.answer(q))
+	_ = w.WriteMsg(s.answer(q)) // who gets no answer asks again
 }
 
 func (s nameServer) answer(q *dns.Msg) *dns.Msg {
@@ -85,7 +85,8 @@ func (n *Network) stopDNS() {
 	defer cancel()
 	for _, srv := range []*dns.Server{n.udp, n.tcp} {
 		if srv != nil {
-			srv.ShutdownContext(ctx)
+			// Its sockets are closed in any case; that is enough.
+			_ = srv.ShutdownContext(ctx)
 		}
 	}
 }

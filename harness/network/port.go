@@ -78,7 +78,8 @@ func (n *Network) serve(conn net.Conn) {
 		defer p.stop()
 		writeFrames(p)
 	})
-	readFrames(conn, func(f []byte) { n.bridge.fromPort(p, f) })
+	// Whatever ended the stream, the cable is out.
+	_ = readFrames(conn, func(f []byte) { n.bridge.fromPort(p, f) })
 	p.stop()
 	writer.Wait()
 }
@@ -93,13 +94,13 @@ func writeFrames(p *port) {
 			return
 		case f := <-p.out:
 			putFrameLength(head[:], len(f))
-			w.Write(head[:])
-			w.Write(f)
+			// A bufio.Writer keeps its first error for Flush.
+			_, _ = w.Write(head[:])
+			_, _ = w.Write(f)
 		}
 		if len(p.out) > 0 {
 			continue
 		}
-		// A bufio.Writer keeps its first error: one look is enough.
 		if err := w.Flush(); err != nil {
 			return
 		}
