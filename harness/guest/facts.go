@@ -29,6 +29,7 @@ const factsScript = `
 uname -m | sed 's/^/m /'
 uname -r | sed 's/^/r /'
 sed 's/^/o /' /etc/os-release 2>/dev/null || sed 's/^/o /' /usr/lib/os-release 2>/dev/null
+echo
 for word in $(cat /proc/cmdline); do
 	case $word in ostree=*) root=$(readlink -f "/sysroot/${word#ostree=}") ;; esac
 done

@@ -20,11 +20,13 @@ type Identity struct {
 	RandomSeed string `json:"random_seed"`
 }
 
+// identityScript ends what it shows of a file with a line break of its own: a
+// key that cloud-init wrote has none, and sed adds none.
 const identityScript = `
-sed 's/^/m /' /etc/machine-id 2>/dev/null
+sed 's/^/m /' /etc/machine-id 2>/dev/null; echo
 sed 's/^/b /' /proc/sys/kernel/random/boot_id
 for key in /etc/ssh/ssh_host_*_key.pub; do
-	[ -f "$key" ] && sed 's/^/k /' "$key"
+	[ -f "$key" ] && sed 's/^/k /' "$key" && echo
 done
 # A private key counts though nobody kept its public half.
 for key in /etc/ssh/ssh_host_*_key; do

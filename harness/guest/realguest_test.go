@@ -180,7 +180,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("facts %+v, %v", facts, err)
 	}
 	id, err := guest.ReadIdentity(ctx, g, "")
-	if err != nil || len(id.MachineID) != 32 || len(id.HostKeys) == 0 {
+	if err != nil || len(id.MachineID) != 32 || len(id.HostKeys) == 0 || id.PTUUID == "" || id.RandomSeed == "" {
 		t.Errorf("identity %+v, %v", id, err)
 	}
 	t.Logf("facts %+v, identity %+v", facts, id)
