@@ -235,12 +235,12 @@ func (s *session) firstBoot(ctx context.Context) (bool, error) {
 		s.note("cannot read who the guest is: %v", err)
 	}
 	s.tryRoot(ctx, i)
+	s.scale = stretched(s.scale, s.lastBoot())
+	s.run.Host.Scale = s.scale
 	if s.opt.NoFork {
 		g.Close()
-		return true, i.close()
-	}
-	if s.scale = stretched(s.scale, s.lastBoot()); s.scale > 0 {
-		s.run.Host.Scale = s.scale
+		s.dismiss(i, nil)
+		return true, nil
 	}
 	return true, s.states.keep(ctx, i, g)
 }

@@ -64,6 +64,15 @@ func Checks() (all []check.Registered) {
 // causes those.
 var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError}
 
+func isBootCase(id reports.CaseID) bool {
+	for _, b := range bootCases {
+		if b.id == id {
+			return true
+		}
+	}
+	return false
+}
+
 // caseNaming is the boot case that a finding fails, empty for none.
 func caseNaming(f console.Finding) reports.CaseID {
 	if slices.Contains(consoleFaults, f.Kind) {
@@ -115,6 +124,9 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 		}
 	}
 	for _, f := range e.findings {
+		if f.Kind == console.SoftLockup && f.Fatal { // a starved host causes those
+			return diagnosis{bootComplete, reports.FaultInfra, fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line), []console.Finding{f}}
+		}
 		if f.Fatal || f.Kind == console.EmulatorFault {
 			id := f.Kind.Check()
 			if id == "" { // emulator-fault, but nothing was emulated

@@ -33,6 +33,12 @@ func (s *session) show(i *instance, failed []string) (keep bool) {
 		return false
 	}
 	s.kept = &kept{i, held}
+	// Its room is given back now, or the jobs still to come might wait for it
+	// for ever: they overcommit the host by one guest.
+	if err := i.lease.Release(); err != nil {
+		s.opt.Log.Warn("cannot give back the room of a kept guest", "err", err)
+	}
+	i.lease = nil
 	return true
 }
 

@@ -45,6 +45,10 @@ const destroyLimit = 30 * time.Second
 func (s *session) newInstance(ctx context.Context, name string, state check.State) (*instance, error) {
 	i := &instance{name: name, state: state, started: time.Now(),
 		dir: filepath.Join(s.opt.Results, "guests", name), scratch: filepath.Join(s.runDir.Path, name)}
+	// An earlier run's evidence must not pass for this one's.
+	if err := os.RemoveAll(i.dir); err != nil {
+		return nil, fmt.Errorf("cannot make a folder for guest %s: %w", name, err)
+	}
 	for _, d := range []string{i.dir, i.scratch} {
 		// The QEMU user must reach sockets and disks inside, and nobody must list them.
 		if err := os.MkdirAll(d, 0o755); err != nil {

@@ -124,10 +124,27 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		return nil
 	}
 
+	// A guest that died by the image's doing fails one check: the one that was
+	// running, else the one that lost its answer, else the first without one.
+	died := i.death(mark)
+	blamed := reports.CaseID("")
+	if died != nil && died.isImage() {
+		blamed = s.blame(checks, end)
+	}
 	evidence := i.evidence()
 	for _, r := range checks {
 		e, ok := end.Done[r.ID()]
 		switch {
+		case r.ID() == blamed:
+			if !ok {
+				e = check.Event{ID: r.ID(), Started: time.Now()}
+				if end.Running != nil {
+					e = *end.Running
+				}
+			}
+			c := s.brokenOff(r, e, died, i)
+			failed = append(failed, string(c.ID))
+			s.record(c)
 		case ok && e.Outcome == reports.Errored && e.Fault == reports.FaultInfra:
 			spoil(r, i.name, e.Message, e.Took)
 		case ok:
@@ -137,13 +154,7 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 			}
 			s.record(c)
 		case end.Running != nil && end.Running.ID == r.ID():
-			c, isImage := s.brokenOff(r, *end.Running, end.Err, i)
-			if !isImage {
-				spoil(r, i.name, c.Message, c.Duration)
-				continue
-			}
-			failed = append(failed, string(c.ID))
-			s.record(c)
+			spoil(r, i.name, fmt.Sprintf("broken off: %v", end.Err), time.Since(end.Running.Started))
 		default:
 			spoil(r, i.name, fmt.Sprintf("it was never begun: %v", end.Err), 0)
 		}
@@ -156,7 +167,8 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 // fresh boot: same result, slower.
 func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, setClock bool, err error) {
 	if j.State != check.Fresh && attempt == 1 && !s.opt.NoFork {
-		snap, err := s.states.get(ctx, forkedFrom(j.State))
+		var snap *snapshot
+		snap, err = s.states.get(ctx, forkedFrom(j.State))
 		if err == nil {
 			name := s.guestName("fork")
 			end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, snap.state))
@@ -169,12 +181,12 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 		if ctx.Err() != nil {
 			return nil, false, context.Cause(ctx)
 		}
-		if !errors.Is(err, machine.ErrForkUnavailable) {
+		if snap != nil {
 			s.note("%s gets a fresh boot instead of a fork: %v", j.Key, err)
 		}
 	}
-	kind := "fresh"
-	i, g, err := s.bringUp(ctx, kind)
+	// Once: runJob tries again.
+	i, g, err := s.bringUpOnce(ctx, s.guestName("fresh"))
 	if err != nil {
 		return nil, false, err
 	}
@@ -275,6 +287,46 @@ func (s *session) tell(i *instance) func(check.Event) {
 	}
 }
 
+// death is how the guest died since mark, nil when it lives.
+func (i *instance) death(mark int64) *guestDied {
+	if f, ok := i.console.Fatal(mark); ok {
+		return &guestDied{finding: &f}
+	}
+	select {
+	case <-i.machine.Gone():
+		end := i.machine.End()
+		return &guestDied{end: &end}
+	default:
+		return nil
+	}
+}
+
+// blame is the check that answers for the guest's death.
+func (s *session) blame(checks []check.Registered, end childEnd) reports.CaseID {
+	if end.Running != nil {
+		return end.Running.ID
+	}
+	var lost, open, judge reports.CaseID
+	for _, r := range checks {
+		e, ok := end.Done[r.ID()]
+		switch {
+		case ok && e.Outcome == reports.Errored && e.Fault == reports.FaultInfra:
+			lost = r.ID()
+		case !ok && open == "":
+			open = r.ID()
+		}
+		if r.JudgesReboot && !ok {
+			judge = r.ID()
+		}
+	}
+	for _, id := range []reports.CaseID{lost, judge, open} {
+		if id != "" {
+			return id
+		}
+	}
+	return checks[0].ID()
+}
+
 // guestDied ends a child because its guest is no more.
 type guestDied struct {
 	finding *console.Finding
@@ -294,7 +346,7 @@ func (d *guestDied) Error() string {
 // isImage reports whether the guest's end is the image's own doing.
 func (d *guestDied) isImage() bool {
 	if d.finding != nil {
-		return d.finding.Kind != console.EmulatorFault
+		return d.finding.Kind != console.EmulatorFault && d.finding.Kind != console.SoftLockup
 	}
 	return d.end.Kind == machine.EndShutdown || d.end.Kind == machine.EndCrashed
 }

@@ -28,25 +28,17 @@ func (s *session) caseOf(r check.Registered, e check.Event, i *instance, evidenc
 	return c
 }
 
-// brokenOff is the case of a check that was running when its guest or its
-// process died, and whether that is the image's own doing.
-func (s *session) brokenOff(r check.Registered, e check.Event, cause error, i *instance) (reports.Case, bool) {
+// brokenOff is the case of a check whose guest died by the image's own doing.
+func (s *session) brokenOff(r check.Registered, e check.Event, died *guestDied, i *instance) reports.Case {
 	c := reports.Case{ID: r.ID(), Title: r.Title, Blocking: !r.Advisory, Labels: r.Labels, Started: e.Started,
-		Duration: time.Since(e.Started), Guest: i.name, Outcome: reports.Errored, Fault: reports.FaultInfra,
-		Message: fmt.Sprintf("broken off: %v", cause)}
-	var died *guestDied
-	if !errors.As(cause, &died) || !died.isImage() {
-		return c, false
-	}
-	c.Outcome, c.Fault = reports.Failed, reports.FaultImage
-	c.Message = fmt.Sprintf("while it ran, %v", cause)
+		Duration: time.Since(e.Started), Guest: i.name, Outcome: reports.Failed, Fault: reports.FaultImage,
+		Message: fmt.Sprintf("while it ran, %v", died), Replay: reports.Replay(s.opt.Image, r.ID())}
 	var shown []console.Finding
 	if died.finding != nil {
 		shown = append(shown, *died.finding)
 	}
 	c.Evidence = []reports.Evidence{i.consoleEvidence(shown)}
-	c.Replay = reports.Replay(s.opt.Image, c.ID)
-	return c, true
+	return c
 }
 
 // evidence are the files that the guest's folder holds by now.
@@ -159,7 +151,7 @@ func (s *session) recordDown(err error) {
 	}
 	// What the boot had passed by then is known only when it was the image that
 	// stopped; what comes after was not reached.
-	reached := image
+	reached := image && isBootCase(d.Check)
 	for _, b := range bootCases {
 		switch {
 		case b.id == d.Check:

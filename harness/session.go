@@ -87,6 +87,10 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 		return nil, &InfraError{fmt.Errorf("cannot start a run: %w", err)}
 	}
 	run.ID = s.runDir.ID
+	if longest := filepath.Join(s.runDir.Path, "upgrade-999", "ssh.sock"); len(longest) > unixPathLimit {
+		return nil, &InfraError{fmt.Errorf("cannot use the cache folder %s: its path is too long for unix sockets (%d bytes, at most %d); set ASSAY_CACHE to a shorter one",
+			opt.Cache, len(longest), unixPathLimit)}
+	}
 	// Libraries make temporary files too (the ISO writer does, with keys in
 	// them): in the run's folder they are gone with it, even after a kill.
 	s.tmpdir = os.Getenv("TMPDIR")
@@ -109,6 +113,9 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 	return s, nil
 }
 
+// unixPathLimit is what fits into sockaddr_un, without its final zero.
+const unixPathLimit = 107
+
 // openImage identifies the image and makes its base.
 func (s *session) openImage(ctx context.Context) (err error) {
 	end := s.span("image", filepath.Base(s.opt.Image), "", "reading the image")
@@ -123,6 +130,12 @@ func (s *session) openImage(ctx context.Context) (err error) {
 			return err
 		}
 		return &InfraError{err}
+	}
+	if sz := s.base.SectorSize; sz != 0 && sz != 512 {
+		return &InfraError{fmt.Errorf("cannot boot %s: it is partitioned for sectors of %d bytes, and guests get disks of 512", s.opt.Image, sz)}
+	}
+	if n := len(s.base.Extra); n > 0 {
+		s.note("the box has %d more disks, which guests do not get", n)
 	}
 	i := s.base.Image
 	s.firmware = s.opt.Firmware
@@ -152,7 +165,7 @@ func (s *session) openHost(ctx context.Context, runs string) error {
 		return machine.DestroyOwned(ctx, s.opt.URI, id)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot clean up after an earlier run: %w", err)
+		s.note("an earlier run that was killed could not be cleaned up after: %v", err)
 	}
 	if len(reaped) > 0 {
 		s.note("cleaned up after %d earlier runs that were killed", len(reaped))

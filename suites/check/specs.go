@@ -117,6 +117,10 @@ func (r *Runner) reboot(ctx context.Context, all []*running) {
 	}
 }
 
+// clip bounds what a check tells: an event must fit into a line, whatever a
+// hostile guest printed.
+func clip(s string) string { return s[max(0, len(s)-reports.DetailsLimit):] }
+
 // spec runs one check inside a Ginkgo spec and hands the outcome to both sides.
 func (r *Runner) spec(ctx context.Context, c *running) {
 	ctx, cancel := c.limited(ctx)
@@ -135,6 +139,7 @@ func (r *Runner) spec(ctx context.Context, c *running) {
 	c.mu.Lock()
 	e.Log = c.text.String()
 	c.mu.Unlock()
+	j.Message, j.Details = reports.Line(j.Message, reports.MessageLimit), clip(j.Details)
 	e.Done, e.Took = true, time.Since(e.Started)
 	e.Outcome, e.Fault, e.Message, e.Details = j.Outcome, j.Fault, j.Message, j.Details
 	r.Tell(e)
