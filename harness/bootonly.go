@@ -28,7 +28,7 @@ func Boot(ctx context.Context, opt Options) error {
 	}
 	i, g, err := s.bringUp(ctx, "boot")
 	if err != nil {
-		return errors.Join(err, s.close())
+		return &InfraError{errors.Join(err, s.close())}
 	}
 	g.Close()
 	held, err := i.held(nil)

@@ -31,6 +31,15 @@ type job struct {
 	Repeat int
 }
 
+// SelectionError is a choice of checks that chooses nothing, or nothing that is there.
+type SelectionError struct{ text string }
+
+func (e *SelectionError) Error() string { return e.text }
+
+func selectionf(format string, args ...any) error {
+	return &SelectionError{fmt.Sprintf(format, args...)}
+}
+
 // Select returns the registered checks that s chooses. A pattern that chooses
 // nothing is an error: a typo must not turn into an empty, passing run.
 func Select(all []check.Registered, s Selection) ([]check.Registered, error) {
@@ -51,11 +60,11 @@ func Select(all []check.Registered, s Selection) ([]check.Registered, error) {
 	}
 	for _, p := range append(append([]string(nil), s.Suites...), s.Checks...) {
 		if !used[p] {
-			return nil, fmt.Errorf("cannot choose checks by %q: no suite or check has that name%s", p, nearest(all, p))
+			return nil, selectionf("cannot choose checks by %q: no suite or check has that name%s", p, nearest(all, p))
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("cannot plan a run: no check is left by suites %q, checks %q and labels %q", s.Suites, s.Checks, s.Labels)
+		return nil, selectionf("cannot plan a run: no check is left by suites %q, checks %q and labels %q", s.Suites, s.Checks, s.Labels)
 	}
 	return out, nil
 }
@@ -68,7 +77,7 @@ func matches(patterns []string, name string, used map[string]bool) (bool, error)
 	for _, p := range patterns {
 		ok, err := path.Match(p, name)
 		if err != nil {
-			return false, fmt.Errorf("cannot read pattern %q: %w", p, err)
+			return false, selectionf("cannot read pattern %q: %v", p, err)
 		}
 		if ok {
 			hit, used[p] = true, true

@@ -75,7 +75,7 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 
 	if opt.KnownFile != "" {
 		if s.known, err = known.Read(opt.KnownFile); err != nil {
-			return nil, err
+			return nil, &SelectionError{err.Error()}
 		}
 	}
 	// The image first: a bad one must cost nothing and touch nothing else.

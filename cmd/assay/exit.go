@@ -72,10 +72,11 @@ func statusOf(err error) int {
 		list  *known.Error
 		file  *reports.FormatError
 		newer *reports.VersionError
+		pick  *harness.SelectionError
 		infra *harness.InfraError
 	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &image), errors.As(err, &seed), errors.As(err, &list), errors.As(err, &file), errors.As(err, &newer):
+	case errors.As(err, &usage), errors.As(err, &image), errors.As(err, &seed), errors.As(err, &list), errors.As(err, &file), errors.As(err, &newer), errors.As(err, &pick):
 		return exitUsage
 	case errors.As(err, &infra):
 		return exitUndecided

@@ -63,8 +63,6 @@ Exit status: 0 accepted, 3 rejected, 4 undecided, 2 bad command line or image,
 	f.BoolVar(&r.debug, "debug", false, "open a shell in a guest in which a check failed")
 	f.BoolVar(&r.keep, "keep", false, "keep the first guest in which a check failed until Ctrl-C, and say how to get in")
 	f.BoolVar(&r.json, "json", false, "print results.json on standard output")
-	c.MarkFlagsMutuallyExclusive("debug", "keep")
-	c.MarkFlagsRequiredTogether("update-repo", "update-ref")
 	return c
 }
 
@@ -81,6 +79,12 @@ func (r *runCommand) run(c *cobra.Command, images []string) error {
 	}
 	if len(images) > 1 && r.results != "" {
 		return usagef("--results names one folder, and there are %d images", len(images))
+	}
+	if r.debug && r.keep {
+		return usagef("choose one of --debug and --keep")
+	}
+	if (r.opt.UpdateRepo == "") != (r.opt.UpdateRef == "") {
+		return usagef("--update-repo and --update-ref belong together")
 	}
 	if r.opt.Repeat < 1 {
 		return usagef("cannot repeat %d times", r.opt.Repeat)
@@ -201,18 +205,29 @@ func (r *runCommand) selectFailed(images []string) ([]string, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	for _, s := range old.Suites {
-		for _, c := range s.Cases {
-			if c.Outcome == reports.Failed || c.Outcome == reports.Errored {
-				r.opt.Checks = append(r.opt.Checks, string(c.ID))
-			}
-		}
-	}
-	if len(r.opt.Checks) == 0 {
-		return nil, usagef("nothing failed in %s: there is nothing to run again", r.retryFailed)
-	}
 	if len(images) == 0 {
 		images = []string{old.Image.Path}
 	}
+	known := map[reports.CaseID]bool{}
+	for _, c := range harness.Checks() {
+		known[c.ID()] = true
+	}
+	var again []string
+	for _, s := range old.Suites {
+		for _, c := range s.Cases {
+			if c.Outcome != reports.Failed && c.Outcome != reports.Errored {
+				continue
+			}
+			if s.Name == "boot" || !known[c.ID] {
+				// Nothing else was answered when the boot failed: all of it again.
+				return images, nil
+			}
+			again = append(again, string(c.ID))
+		}
+	}
+	if len(again) == 0 {
+		return nil, usagef("nothing failed in %s: there is nothing to run again", r.retryFailed)
+	}
+	r.opt.Checks = append(r.opt.Checks, again...)
 	return images, nil
 }
