@@ -8,6 +8,7 @@ import (
 
 	"assay/harness/console"
 	"assay/harness/guest"
+	"assay/harness/machine"
 	"assay/reports"
 )
 
@@ -161,6 +162,10 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 			idle.progress(time.Now())
 		case now := <-tick.C:
 			cpu, err := i.machine.CPUTime(ctx)
+			if errors.Is(err, machine.ErrPaused) {
+				e.end = &machine.End{Kind: machine.EndFailed, Detail: err.Error()}
+				return fail(answer{})
+			}
 			if err != nil {
 				continue // its end shows elsewhere
 			}

@@ -64,6 +64,10 @@ func Checks() (all []check.Registered) {
 // causes those.
 var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError}
 
+func hasKind(findings []console.Finding, k console.Kind) bool {
+	return slices.ContainsFunc(findings, func(f console.Finding) bool { return f.Kind == k })
+}
+
 func isBootCase(id reports.CaseID) bool {
 	for _, b := range bootCases {
 		if b.id == id {
@@ -141,6 +145,10 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	if e.end != nil {
 		switch e.end.Kind {
 		case machine.EndShutdown:
+			if !hasKind(e.findings, console.Shutdown) {
+				// QEMU ends the same way when the host tells it to.
+				return diagnosis{Check: bootComplete, Fault: reports.FaultInfra, Message: "the virtual machine was shut down, and not by a guest that said so"}
+			}
 			return diagnosis{Check: bootComplete, Fault: reports.FaultImage, Message: "the guest powered itself off while it booted"}
 		case machine.EndCrashed:
 			return diagnosis{Check: bootKernel, Fault: reports.FaultImage, Message: "the guest reported a kernel crash to its crash device"}
@@ -149,14 +157,7 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 		}
 	}
 	stage, last := furthest(e.err)
-	seen := func(k console.Kind) bool {
-		for _, f := range e.findings {
-			if f.Kind == k {
-				return true
-			}
-		}
-		return false
-	}
+	seen := func(k console.Kind) bool { return hasKind(e.findings, k) }
 	fault := reports.FaultInfra
 	if e.idle {
 		fault = reports.FaultImage

@@ -295,7 +295,7 @@ func (i *instance) death(mark int64) *guestDied {
 	select {
 	case <-i.machine.Gone():
 		end := i.machine.End()
-		return &guestDied{end: &end}
+		return &guestDied{end: &end, said: hasKind(i.console.FindingsSince(mark), console.Shutdown)}
 	default:
 		return nil
 	}
@@ -331,6 +331,7 @@ func (s *session) blame(checks []check.Registered, end childEnd) reports.CaseID 
 type guestDied struct {
 	finding *console.Finding
 	end     *machine.End
+	said    bool // the console shows the guest going down
 }
 
 func (d *guestDied) Error() string {
@@ -348,5 +349,6 @@ func (d *guestDied) isImage() bool {
 	if d.finding != nil {
 		return d.finding.Kind != console.EmulatorFault && d.finding.Kind != console.SoftLockup
 	}
-	return d.end.Kind == machine.EndShutdown || d.end.Kind == machine.EndCrashed
+	// QEMU ends like a guest that powered off when the host tells it to end.
+	return d.end.Kind == machine.EndShutdown && d.said || d.end.Kind == machine.EndCrashed
 }

@@ -165,15 +165,23 @@ func (m *Machine) PowerButton(ctx context.Context) error {
 	})
 }
 
-// CPUTime is how much processor time of the host the guest has used.
+// CPUTime is how much processor time of the host the guest has used; ErrPaused
+// when it does not run.
 func (m *Machine) CPUTime(ctx context.Context) (t time.Duration, err error) {
 	err = m.do(ctx, "read the processor time of", "DomainGetInfo", func(l *libvirt.Libvirt) error {
-		_, _, _, _, ns, err := l.DomainGetInfo(m.domain())
+		state, _, _, _, ns, err := l.DomainGetInfo(m.domain())
 		t = time.Duration(ns)
+		if err == nil && libvirt.DomainState(state) == libvirt.DomainPaused {
+			err = ErrPaused
+		}
 		return err
 	})
 	return t, err
 }
+
+// ErrPaused means that QEMU stopped the guest's processors by itself, as it
+// does when a disk cannot be written because the host's is full.
+var ErrPaused = errors.New("QEMU has paused the guest; is the host's disk full?")
 
 // ErrGone means the guest has ended.
 var ErrGone = errors.New("the guest has ended")
