@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -102,6 +104,11 @@ func runSector(ctx context.Context, qemu, accelerator string, limit time.Duratio
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	cmd.WaitDelay = time.Second
+	// Where /dev/kvm lies this QEMU never ends by itself: it goes with this
+	// process, and for that with the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()
 	exit, isExit := errors.AsType[*exec.ExitError](err)
 	switch {

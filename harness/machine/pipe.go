@@ -82,6 +82,7 @@ func (f *feeder) feed(head []byte, from int64) error {
 			return err
 		case errors.Is(serr, unix.EINTR):
 		case serr != nil:
+			f.pipe.Close() // else QEMU waits for what will not come
 			return fmt.Errorf("cannot feed the saved guest: %w", serr)
 		case n == 0 && fed > pipeSize:
 			// More than the pipe holds: somebody reads, who must see the end, or
