@@ -239,7 +239,6 @@ func (s *session) firstBoot(ctx context.Context) (bool, error) {
 	if err := s.readFacts(ctx, i, g); err != nil {
 		s.note("cannot read who the guest is: %v", err)
 	}
-	s.tryRoot(ctx, i)
 	s.scale = stretched(s.scale, s.lastBoot())
 	s.run.Host.Scale = s.scale
 	if s.opt.NoFork {
@@ -248,28 +247,6 @@ func (s *session) firstBoot(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	return true, s.states.keep(ctx, i, g)
-}
-
-// rootLoginLimit is how long a login as root may take on a KVM host. An image
-// that refuses it is none the worse.
-const rootLoginLimit = 3 * time.Second
-
-// tryRoot finds out whether root can log in with the seed's key.
-func (s *session) tryRoot(ctx context.Context, i *instance) {
-	cfg, err := i.access.config(nil)
-	if err != nil {
-		return
-	}
-	cfg.User, cfg.Dial = "root", i.machine.Network().DialContext
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(float64(rootLoginLimit)*s.scale))
-	defer cancel()
-	g, _, err := guest.Await(ctx, cfg, nil)
-	if err != nil {
-		s.opt.Log.Debug("root is not let in; commands go through sudo", "err", err)
-		return
-	}
-	g.Close()
-	s.login = "root"
 }
 
 // usualBoot is how long a cloud image boots on a KVM host.

@@ -162,9 +162,6 @@ func (s *session) fork(ctx context.Context, from *snapshot, name string) (_ *ins
 	}()
 	i.seed = from.seed
 	i.access = i.seed.access(s.scale)
-	if s.login != "" {
-		i.access.User = s.login
-	}
 	i.overlay = filepath.Join(i.scratch, "disk.qcow2")
 	if err = disk.Overlay(ctx, i.overlay, from.overlay, "qcow2", 0); err != nil {
 		return nil, err

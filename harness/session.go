@@ -38,10 +38,6 @@ type session struct {
 	states   *states
 	known    *known.List
 
-	// login is who the harness logs in as once a guest is known to let root in:
-	// a command as root then needs no sudo, which takes as long as ssh itself.
-	login string
-
 	accel    accel.Kind
 	scale    float64
 	firmware artifact.Firmware
