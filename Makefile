@@ -60,7 +60,7 @@ test: setup unit acceptance ## all tests; boots real guests
 
 .PHONY: corpus
 corpus: setup ## every deliberately broken image, each of which must be rejected by the right check (hours without KVM)
-	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -run 'Broken|Healthy' ./cmd/assay
+	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -p 1 -run 'Broken|Healthy|Upgraded' ./cmd/assay ./harness
 
 .PHONY: bench
 bench: setup ## the figures of docs/performance.md

@@ -19,6 +19,9 @@ func TestUpgradedStateIsMadeOnce(t *testing.T) {
 	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
 		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
 	}
+	if os.Getenv("ASSAY_CORPUS") != "all" {
+		t.Skip("an upgrade and two boots: `make corpus` has the time for it")
+	}
 	cache, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)
