@@ -1,13 +1,7 @@
-// Package host is the tools that a guest's operating system is managed with,
-// as a suite or the harness wants them: ostree so far.
-//
-// It runs commands in a guest and reads what they say; it judges nothing, and
-// needs nothing of the machine it runs on.
 package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -15,33 +9,18 @@ import (
 	"assay/harness/guest"
 )
 
-// Deployment is one bootable tree.
-type Deployment = guest.Deployment
-
-// OSTree is the ostree of one guest.
-type OSTree struct{ g guest.Guest }
-
-// NewOSTree is the ostree of g; whether g has one shows with the first question.
-func NewOSTree(g guest.Guest) OSTree { return OSTree{g} }
-
-// Status is the deployments in boot order; guest.ErrNoOSTree on a guest that
-// has none.
-func (o OSTree) Status(ctx context.Context) ([]Deployment, error) {
-	return guest.Deployments(ctx, o.g)
-}
-
-// Booted is the running deployment.
-func (o OSTree) Booted(ctx context.Context) (Deployment, error) {
-	all, err := o.Status(ctx)
+// booted is the running deployment.
+func booted(ctx context.Context, g guest.Guest) (guest.Deployment, error) {
+	all, err := guest.Deployments(ctx, g)
 	if err != nil {
-		return Deployment{}, err
+		return guest.Deployment{}, err
 	}
 	for _, d := range all {
 		if d.Booted {
 			return d, nil
 		}
 	}
-	return Deployment{}, errors.New("cannot find the booted deployment: ostree marks none")
+	return guest.Deployment{}, ErrNotBooted
 }
 
 // updateRemote is the remote that Upgrade makes in the guest.
@@ -61,7 +40,7 @@ func Upgrade(ctx context.Context, g guest.Guest, url, ref string) error {
 	if !safeRef.MatchString(ref) {
 		return fmt.Errorf("cannot upgrade to ref %q: it is no ostree ref", ref)
 	}
-	before, err := NewOSTree(g).Booted(ctx)
+	before, err := booted(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -83,7 +62,7 @@ func Upgrade(ctx context.Context, g guest.Guest, url, ref string) error {
 			return &guest.CommandError{Args: args, Result: r}
 		}
 	}
-	all, err := NewOSTree(g).Status(ctx)
+	all, err := guest.Deployments(ctx, g)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func TestUpgradeFails(t *testing.T) {
 func TestNoOSTree(t *testing.T) {
 	g := guesttest.New(t)
 	g.On("sh", "-c", guesttest.Containing("ostree admin status")).Exits(100)
-	if _, err := NewOSTree(g).Status(context.Background()); !errors.Is(err, guest.ErrNoOSTree) {
+	if _, err := guest.Deployments(context.Background(), g); !errors.Is(err, guest.ErrNoOSTree) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,98 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"assay/harness/guest"
+)
+
+// cli is the command line of one tool of one guest.
+type cli struct {
+	tool Tool
+	g    guest.Guest
+	user string
+}
+
+func (c cli) Tool() Tool { return c.tool }
+
+// lacks is the error for an operation that the tool does not have.
+func (c cli) lacks(op Operation) error {
+	return &UnsupportedError{Tool: c.tool, Operation: op}
+}
+
+// Limits of operations on a KVM host. Under emulation, from a server beside the
+// guest, an upgrade took 17 s; a real tool that layers packages makes its
+// initramfs anew, which takes minutes there.
+const (
+	changeLimit = 5 * time.Minute
+	askLimit    = 30 * time.Second
+)
+
+// ask runs a command that only looks.
+func (c cli) ask(ctx context.Context, args ...string) (guest.Result, error) {
+	return c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: askLimit})
+}
+
+// change runs a command that changes the host, and puts what it said into an
+// Outcome. With reboot, a connection that broke is the reboot at work.
+func (c cli) change(ctx context.Context, reboot bool, args ...string) (Outcome, guest.Result, error) {
+	r, err := c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: changeLimit})
+	o := Outcome{Tool: c.tool, Args: args, Exit: r.Exit, Output: r.Stdout + r.Stderr, Took: r.Took}
+	var broken *guest.TransportError
+	if reboot && errors.As(err, &broken) && ctx.Err() == nil {
+		o.Exit, o.Rebooting, o.Changed = 0, true, true
+		return o, guest.Result{}, nil
+	}
+	return o, r, err
+}
+
+// lacking is a driver that can do nothing; drivers embed it and do more.
+type lacking struct{ cli }
+
+func (l lacking) Upgrade(context.Context, UpgradeOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("upgrade")
+}
+func (l lacking) Rollback(context.Context, RollbackOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("rollback")
+}
+func (l lacking) Deploy(context.Context, DeployOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("deploy")
+}
+func (l lacking) Rebase(context.Context, RebaseOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("rebase")
+}
+func (l lacking) Cleanup(context.Context, CleanupOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("cleanup")
+}
+func (l lacking) Install(context.Context, LayerOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("install")
+}
+func (l lacking) Uninstall(context.Context, LayerOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("uninstall")
+}
+func (l lacking) Override(context.Context, OverrideOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("override")
+}
+func (l lacking) Initramfs(context.Context, InitramfsOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("initramfs")
+}
+func (l lacking) KernelArgs(context.Context) ([]string, error) {
+	return nil, l.lacks("kargs")
+}
+func (l lacking) ChangeKernelArgs(context.Context, KernelArgsOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("kargs")
+}
+func (l lacking) Diff(context.Context, string, string) (Diff, error) {
+	return Diff{}, l.lacks("db diff")
+}
+func (l lacking) Pin(context.Context, int, bool) (Outcome, error) {
+	return Outcome{}, l.lacks("pin")
+}
+func (l lacking) Undeploy(context.Context, int) (Outcome, error) {
+	return Outcome{}, l.lacks("undeploy")
+}
+func (l lacking) Unlock(context.Context, UnlockOptions) (Outcome, error) {
+	return Outcome{}, l.lacks("unlock")
+}
