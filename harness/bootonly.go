@@ -28,6 +28,10 @@ func Boot(ctx context.Context, opt Options) error {
 	}
 	i, g, err := s.bringUp(ctx, "boot")
 	if err != nil {
+		var down *notUpError
+		if errors.As(err, &down) && down.Fault == reports.FaultImage {
+			return errors.Join(&ImageError{err}, s.close())
+		}
 		return &InfraError{errors.Join(err, s.close())}
 	}
 	g.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"assay/harness/capacity"
@@ -35,6 +36,7 @@ type instance struct {
 	env     check.Env
 	seed    *seed
 	overlay string
+	left    *atomic.Int32 // counts guests that could not be destroyed
 }
 
 // destroyLimit bounds the taking down of one guest.
@@ -43,7 +45,7 @@ const destroyLimit = 30 * time.Second
 // newInstance reserves room on the host and makes the guest's folders. The
 // caller closes it.
 func (s *session) newInstance(ctx context.Context, name string, state check.State) (*instance, error) {
-	i := &instance{name: name, state: state, started: time.Now(),
+	i := &instance{name: name, state: state, started: time.Now(), left: &s.left,
 		dir: filepath.Join(s.opt.Results, "guests", name), scratch: filepath.Join(s.runDir.Path, name)}
 	// An earlier run's evidence must not pass for this one's.
 	if err := os.RemoveAll(i.dir); err != nil {
@@ -100,7 +102,11 @@ func (i *instance) close() error {
 	defer cancel()
 	var errs []error
 	if i.machine != nil {
-		errs = append(errs, i.machine.Destroy(ctx))
+		err := i.machine.Destroy(ctx)
+		if err != nil {
+			i.left.Add(1)
+		}
+		errs = append(errs, err)
 	}
 	if i.relay != nil {
 		i.relay.close()

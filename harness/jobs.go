@@ -127,6 +127,10 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	// A guest that died by the image's doing fails one check: the one that was
 	// running, else the one that lost its answer, else the first without one.
 	died := i.death(mark)
+	var stuck *guestDied
+	if died == nil && errors.As(end.Err, &stuck) && stuck.stuck != "" {
+		died = stuck
+	}
 	blamed := reports.CaseID("")
 	if died != nil && died.isImage() {
 		blamed = s.blame(checks, end)
@@ -238,32 +242,26 @@ func (s *session) runChild(ctx context.Context, i *instance, checks []check.Regi
 	ctx, died := context.WithCancelCause(ctx)
 	defer died(nil)
 
-	findings, unsubscribe := i.console.Subscribe()
+	reboots := make(chan check.RebootPhase)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		for {
-			select {
-			case f, ok := <-findings:
-				if !ok {
-					return
-				}
-				if f.Fatal && f.Offset >= mark {
-					died(&guestDied{finding: &f})
-					return
-				}
-			case <-i.machine.Gone():
-				end := i.machine.End()
-				died(&guestDied{end: &end})
-				return
-			case <-ctx.Done():
-				return
-			}
+		if d := s.watch(ctx, i, mark, reboots); d != nil {
+			died(d)
 		}
 	}()
-	end := s.spawner.run(ctx, spec, i.dir, s.tell(i))
+	tell := s.tell(i)
+	end := s.spawner.run(ctx, spec, i.dir, func(e check.Event) {
+		if e.Reboot == "" {
+			tell(e)
+			return
+		}
+		select {
+		case reboots <- e.Reboot:
+		case <-watched:
+		}
+	})
 	died(nil)
-	unsubscribe()
 	<-watched
 	return end
 }
@@ -332,9 +330,14 @@ type guestDied struct {
 	finding *console.Finding
 	end     *machine.End
 	said    bool // the console shows the guest going down
+	// stuck says how a reboot ended in an idle guest that does not answer.
+	stuck string
 }
 
 func (d *guestDied) Error() string {
+	if d.stuck != "" {
+		return "the guest did not come back from a reboot: " + d.stuck
+	}
 	if d.finding != nil {
 		return fmt.Sprintf("%s: %s", d.finding.Kind.Title(), d.finding.Line)
 	}
@@ -346,6 +349,9 @@ func (d *guestDied) Error() string {
 
 // isImage reports whether the guest's end is the image's own doing.
 func (d *guestDied) isImage() bool {
+	if d.stuck != "" {
+		return true
+	}
 	if d.finding != nil {
 		return d.finding.Kind != console.EmulatorFault && d.finding.Kind != console.SoftLockup
 	}

@@ -105,6 +105,18 @@ type Held struct {
 	User, KeyFile, KnownHosts string
 }
 
+// ImageError means that the image does not boot, by its own fault.
+type ImageError struct{ Err error }
+
+func (e *ImageError) Error() string { return "the image does not boot: " + e.Err.Error() }
+func (e *ImageError) Unwrap() error { return e.Err }
+
+// LeftoverError means that something of a run is still there after its end.
+type LeftoverError struct{ Err error }
+
+func (e *LeftoverError) Error() string { return "cannot clean up completely: " + e.Err.Error() }
+func (e *LeftoverError) Unwrap() error { return e.Err }
+
 // InfraError means that the host could not do its part: nothing is said about
 // the image.
 type InfraError struct{ Err error }

@@ -44,11 +44,13 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 			opt.Keep(run, s.kept.held)
 		}
 	}
-	if cerr := s.close(); cerr != nil {
+	cerr := s.close()
+	if cerr != nil {
 		opt.Log.Warn("cannot clean up completely", "err", cerr)
+		cerr = &LeftoverError{cerr}
 	}
 	if !decided && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, errors.Join(context.Cause(ctx), cerr)
 	}
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"assay/artifact"
@@ -42,6 +43,7 @@ type session struct {
 	scale    float64
 	firmware artifact.Firmware
 
+	left  atomic.Int32 // guests that could not be taken down
 	mu    sync.Mutex
 	run   *reports.Run
 	cases map[reports.CaseID]*reports.Case
@@ -79,7 +81,7 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 		return nil, err
 	}
 
-	if s.runDir, err = keeper.NewRun(runs); err != nil {
+	if s.runDir, err = keeper.NewRun(runs, opt.URI); err != nil {
 		return nil, &InfraError{fmt.Errorf("cannot start a run: %w", err)}
 	}
 	run.ID = s.runDir.ID
@@ -157,9 +159,7 @@ func (s *session) openHost(ctx context.Context, runs string) error {
 	if kind != accel.KVM {
 		s.note("guests are emulated, and limits are %.0f times longer: %s", s.scale, why)
 	}
-	reaped, err := keeper.Reap(ctx, runs, func(ctx context.Context, id string) (int, error) {
-		return machine.DestroyOwned(ctx, s.opt.URI, id)
-	})
+	reaped, err := keeper.Reap(ctx, runs, machine.DestroyOwned)
 	if err != nil {
 		s.note("an earlier run that was killed could not be cleaned up after: %v", err)
 	}
@@ -210,7 +210,11 @@ func (s *session) close() error {
 	if s.runDir != nil {
 		errs = append(errs, os.Setenv("TMPDIR", s.tmpdir), os.RemoveAll(s.runDir.Path))
 	}
-	if s.keeper != nil {
+	switch left := s.left.Load(); {
+	case s.keeper == nil:
+	case left > 0:
+		errs = append(errs, fmt.Errorf("%d guests could not be taken down; the keeper goes on trying, and `virsh list` shows them as assay-%s-*", left, s.runDir.ID), s.keeper.Abandon())
+	default:
 		errs = append(errs, s.keeper.Done())
 	}
 	if s.runDir != nil {

@@ -46,10 +46,12 @@ const eventLimit = 8 << 20
 func (sp spawner) run(ctx context.Context, spec childSpec, dir string, tell func(check.Event)) childEnd {
 	end := childEnd{Done: map[reports.CaseID]check.Event{}}
 	end.Err = sp.converse(ctx, spec, dir, func(e check.Event) {
-		if e.Done {
+		switch {
+		case e.Reboot != "":
+		case e.Done:
 			end.Done[e.ID] = e
 			end.Running = nil
-		} else {
+		default:
 			end.Running = &e
 		}
 		tell(e)

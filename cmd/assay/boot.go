@@ -16,7 +16,10 @@ func newBootCommand() *cobra.Command {
 		Use:   "boot [flags] IMAGE",
 		Short: "Boot an image as a suite would, and open a shell in it",
 		Long: `Boot an image with a seed of its own on a throw-away disk and open a shell in it.
-Without a terminal, say how to enter it and wait for Ctrl-C. Nothing is kept.`,
+Without a terminal, say how to enter it and wait for Ctrl-C. Nothing is kept.
+
+Exit status: 0 once the shell ended, 3 when the image does not boot, 4 when the
+host could not do its part, 2 bad command line or image.`,
 		Example: `  assay boot fedora.qcow2
   assay boot fedora.qcow2 --firmware bios --memory 4096`,
 		Args: func(c *cobra.Command, args []string) error {

@@ -57,7 +57,12 @@ func report(w io.Writer, err error, ctx context.Context) int {
 	case errors.As(err, &asked):
 		return int(asked)
 	case ctx.Err() != nil:
-		fmt.Fprintln(w, "assay: interrupted; nothing was left behind")
+		var left *harness.LeftoverError
+		if errors.As(err, &left) {
+			fmt.Fprintf(w, "assay: interrupted; %v\n", left)
+		} else {
+			fmt.Fprintln(w, "assay: interrupted; nothing was left behind")
+		}
 		return exitInterrupted
 	}
 	fmt.Fprintf(w, "assay: %s\n", strings.TrimSpace(err.Error()))
@@ -74,10 +79,13 @@ func statusOf(err error) int {
 		newer *reports.VersionError
 		pick  *harness.SelectionError
 		infra *harness.InfraError
+		down  *harness.ImageError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &image), errors.As(err, &seed), errors.As(err, &list), errors.As(err, &file), errors.As(err, &newer), errors.As(err, &pick):
 		return exitUsage
+	case errors.As(err, &down):
+		return exitRejected
 	case errors.As(err, &infra):
 		return exitUndecided
 	}

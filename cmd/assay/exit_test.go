@@ -30,6 +30,7 @@ func TestExitStatus(t *testing.T) {
 		{&reports.VersionError{}, 2},
 		{exitError(3), 3},
 		{&harness.InfraError{Err: errors.New("libvirtd is not running")}, 4},
+		{&harness.ImageError{Err: errors.New("no loader")}, 3},
 	} {
 		var said bytes.Buffer
 		if got := report(&said, c.err, t.Context()); got != c.want {
@@ -46,6 +47,11 @@ func TestExitStatus(t *testing.T) {
 	if got := report(&said, context.Canceled, ctx); got != 130 || !strings.Contains(said.String(), "interrupted") {
 		t.Errorf("an interrupted run: status %d, said %q", got, said.String())
 	}
+	said.Reset()
+	err := errors.Join(context.Canceled, &harness.LeftoverError{Err: errors.New("1 guests could not be taken down")})
+	if report(&said, err, ctx); strings.Contains(said.String(), "nothing was left") || !strings.Contains(said.String(), "1 guests") {
+		t.Errorf("an interrupted run that left a guest said %q", said.String())
+	}
 }
 
 func TestVerdictStatus(t *testing.T) {
@@ -53,6 +59,9 @@ func TestVerdictStatus(t *testing.T) {
 		if got := verdictStatus(v); got != want {
 			t.Errorf("%q: %d, want %d", v, got, want)
 		}
+	}
+	if worse(exitRejected, exitUsage) != exitUsage || worse(exitInternal, exitUsage) != exitInternal {
+		t.Error("an image that cannot be judged counts more than a rejected one")
 	}
 	if worse(exitUndecided, exitRejected) != exitRejected || worse(exitUndecided, exitOK) != exitUndecided || worse(exitOK, exitOK) != exitOK {
 		t.Error("of several images the worst must count")

@@ -20,7 +20,12 @@ type progress struct {
 	out  *os.File
 	live bool
 
+	// turn is held by who has the terminal to itself; the run goes on meanwhile.
+	turn sync.Mutex
+
 	mu      sync.Mutex
+	paused  bool
+	held    []string // lines for after the pause
 	running map[string]time.Time
 	status  string // what the status line shows now
 	checks  int
@@ -46,7 +51,9 @@ func (p *progress) tick() {
 		select {
 		case <-t.C:
 			p.mu.Lock()
-			p.draw()
+			if !p.paused {
+				p.draw()
+			}
 			p.mu.Unlock()
 		case <-p.stop:
 			return
@@ -77,9 +84,8 @@ func (p *progress) show(e harness.Progress) {
 		if !e.Done {
 			text += " ..."
 		}
-		fmt.Fprintf(p.out, "%s %s%s\n", e.Time.Format(time.RFC3339), mark, text)
+		p.line(fmt.Sprintf("%s %s%s\n", e.Time.Format(time.RFC3339), mark, text))
 	case p.live && e.Done && (e.Stage != "check" || !e.OK):
-		p.clear()
 		mark := "✓"
 		switch {
 		case !e.OK:
@@ -87,12 +93,27 @@ func (p *progress) show(e harness.Progress) {
 		case e.Stage == "note" || e.Stage == "retry":
 			mark = "·"
 		}
-		fmt.Fprintf(p.out, "%s %s\n", mark, text)
+		p.line(fmt.Sprintf("%s %s\n", mark, text))
 	}
-	if p.live {
+	if p.live && !p.paused {
 		p.draw()
 	}
 }
+
+// line prints a line that stays, after the pause if there is one; p.mu is held.
+func (p *progress) line(text string) {
+	if p.paused {
+		if len(p.held) < heldLines {
+			p.held = append(p.held, text)
+		}
+		return
+	}
+	p.clear()
+	fmt.Fprint(p.out, text)
+}
+
+// heldLines bounds what a pause of hours keeps.
+const heldLines = 10000
 
 // clear and draw handle the status line; p.mu is held.
 func (p *progress) clear() {
@@ -134,11 +155,24 @@ func (p *progress) draw() {
 	fmt.Fprint(p.out, line)
 }
 
-// pause runs f with the terminal to itself.
+// pause runs f with the terminal to itself. Others who want it wait; what
+// happens meanwhile is shown afterwards, so that nothing waits for a person.
 func (p *progress) pause(f func()) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.clear()
+	p.paused = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.paused = false
+		for _, text := range p.held {
+			fmt.Fprint(p.out, text)
+		}
+		p.held = nil
+	}()
 	f()
 }
 

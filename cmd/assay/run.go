@@ -34,7 +34,8 @@ func newRunCommand() *cobra.Command {
 the verdict and the path of the report page.
 
 Exit status: 0 accepted, 3 rejected, 4 undecided, 2 bad command line or image,
-1 internal error, 130 interrupted. With several images the worst one counts.`,
+1 internal error, 130 interrupted. With several images all are judged, and the worst
+status counts: 1, then 2, 3, 4.`,
 		Example: `  # everything
   assay run fedora-coreos.qcow2.xz
   # one check, with a shell in the guest when it fails
@@ -95,11 +96,20 @@ func (r *runCommand) run(c *cobra.Command, images []string) error {
 	if err := r.guestFlags.apply(&r.opt); err != nil {
 		return err
 	}
+	for _, image := range images { // a typo shows before the first guest boots
+		if _, err := os.Stat(image); err != nil {
+			return usagef("cannot judge %s: %w", image, errors.Unwrap(err))
+		}
+	}
 	worst := exitOK
 	for _, image := range images {
 		status, err := r.one(c, image)
 		if err != nil {
-			return err
+			if len(images) == 1 || c.Context().Err() != nil {
+				return err
+			}
+			// The other images are judged all the same.
+			status = report(c.ErrOrStderr(), err, c.Context())
 		}
 		worst = worse(worst, status)
 	}
@@ -109,10 +119,9 @@ func (r *runCommand) run(c *cobra.Command, images []string) error {
 	return nil
 }
 
-// worse orders what several images can end with: rejected beats undecided
-// beats accepted.
+// worse orders what several images can end with.
 func worse(a, b int) int {
-	rank := map[int]int{exitOK: 0, exitUndecided: 1, exitRejected: 2}
+	rank := map[int]int{exitOK: 0, exitUndecided: 1, exitRejected: 2, exitUsage: 3, exitInternal: 4}
 	if rank[b] > rank[a] {
 		return b
 	}
@@ -120,9 +129,6 @@ func worse(a, b int) int {
 }
 
 func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
-	if _, err := os.Stat(image); err != nil {
-		return 0, usagef("cannot judge %s: %w", image, errors.Unwrap(err))
-	}
 	opt := r.opt
 	opt.Image = image
 	opt.Results = r.results

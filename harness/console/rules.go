@@ -77,7 +77,9 @@ var kernelRules = []rule{
 	{kind: Oops, needle: "kernel BUG at ", re: re(`^kernel BUG at `), after: trace},
 	{kind: Oops, needle: "Unable to handle kernel", re: re(`^Unable to handle kernel `), after: trace},
 	{kind: Oops, needle: " [#", re: re(`^[a-z][a-z0-9 ]{2,30}: [0-9a-f]{4,8} \[#\d+\]`), after: trace},
-	{kind: Oops, needle: "PANIC: double fault", re: re(`^PANIC: `), after: trace},
+	// QEMU's emulation trips over instructions that hardware carries out.
+	{kind: EmulatorFault, needle: "PANIC: double fault", re: re(`^PANIC: `), when: notUp, after: trace},
+	{kind: Oops, needle: "PANIC: double fault", re: re(`^PANIC: `), when: isUp, after: trace},
 	{kind: KernelWarning, needle: "WARNING: ", re: re(`^WARNING: (?:CPU: \d+ PID: \d+ )?(?:at|possible|suspicious|bad) `), after: 20},
 	{kind: KernelWarning, needle: "[ INFO: possible", after: 20},
 	{kind: OutOfMemory, needle: "Out of memory", re: re(`^(?:Out of memory: Kill|Kernel panic - not syncing: Out of memory)`), after: 2},

@@ -104,6 +104,19 @@ func TestAnEmulatorFaultExplainsThePanicAfterIt(t *testing.T) {
 	}
 }
 
+func TestADoubleFaultWhileBootingMayBeTheEmulators(t *testing.T) {
+	line := "PANIC: double fault, error_code: 0x0\n[    9.300000] x\n"
+	for console, want := range map[string]Kind{
+		booted + "[    0.200000] " + line:                 EmulatorFault,
+		booted + "host login: \r\n[   50.000000] " + line: Oops,
+	} {
+		w := watch([]byte(console))
+		if !slices.ContainsFunc(w.Findings(), func(f Finding) bool { return f.Kind == want }) {
+			t.Errorf("%q: found %v, want %s", console, w.Findings(), want)
+		}
+	}
+}
+
 func TestAnOopsThatRestartsTheMachineIsFatal(t *testing.T) {
 	text := booted + "[    5.000000] BUG: kernel NULL pointer dereference, address: 0\n"
 	if f, bad := watch([]byte(text)).Fatal(0); bad {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -128,8 +129,9 @@ func removeAll(path string) error {
 // Reap cleans up after runs that were killed together with their keeper: every
 // run's folder whose lock is free. Runs that live, in this process or another,
 // are not touched. It returns the ids it took away; a run that cannot be
-// cleaned up is in the error, and stays for the next time. destroy is told the run's id.
-func Reap(ctx context.Context, runsDir string, destroy func(ctx context.Context, runID string) (int, error)) ([]string, error) {
+// cleaned up is in the error, and stays for the next time. destroy is told the
+// run's libvirt, as NewRun was, and its id.
+func Reap(ctx context.Context, runsDir string, destroy func(ctx context.Context, uri, runID string) (int, error)) ([]string, error) {
 	dead, err := findDead(runsDir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for dead runs in %s: %w", runsDir, err)
@@ -146,7 +148,7 @@ func Reap(ctx context.Context, runsDir string, destroy func(ctx context.Context,
 		wg.Go(func() {
 			defer func() { <-slots }()
 			defer d.lock.Close()
-			err := clean(ctx, d.path, quiet/2, reapPatience, func(ctx context.Context) (int, error) { return destroy(ctx, d.id) })
+			err := clean(ctx, d.path, quiet/2, reapPatience, func(ctx context.Context) (int, error) { return destroy(ctx, d.uri, d.id) })
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -160,9 +162,12 @@ func Reap(ctx context.Context, runsDir string, destroy func(ctx context.Context,
 	return reaped, errors.Join(errs...)
 }
 
+// uriLimit bounds what is read of a lock; a libvirt URI is far shorter.
+const uriLimit = 4 << 10
+
 type deadRun struct {
-	id, path string
-	lock     *os.File
+	id, path, uri string
+	lock          *os.File
 }
 
 // findDead takes the lock of every run whose lock is free. While it looks, no
@@ -200,6 +205,11 @@ func findDead(runsDir string) ([]deadRun, error) {
 			}
 			return nil, err
 		}
+		uri, err := io.ReadAll(io.LimitReader(d.lock, uriLimit))
+		if err != nil {
+			uri = nil // the default then: better than no try
+		}
+		d.uri = string(uri)
 		dead = append(dead, d)
 	}
 	return dead, nil

@@ -111,6 +111,13 @@ func (k *Keeper) Done() error {
 	return k.err
 }
 
+// Abandon leaves the cleaning up to the keeper, as if we had been killed: for a
+// caller that could not do it. It does not wait, and Done does nothing after it.
+func (k *Keeper) Abandon() error {
+	k.once.Do(func() { k.err = errors.Join(k.stdin.Close(), k.cmd.Process.Release()) })
+	return k.err
+}
+
 func (k *Keeper) done() error {
 	kill := time.AfterFunc(doneLimit, func() { _ = k.cmd.Process.Kill() })
 	defer kill.Stop()

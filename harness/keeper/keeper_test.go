@@ -58,7 +58,7 @@ func destroyFake(hypervisor, runID string) (n int, err error) {
 
 // beParent starts a run with a keeper, tells its id, and waits to be killed.
 func beParent(runs, hypervisor string) error {
-	r, err := NewRun(runs)
+	r, err := NewRun(runs, "test:///x")
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 
 func TestDoneKeepsTheFolder(t *testing.T) {
 	runs, hypervisor := t.TempDir(), t.TempDir()
-	r, err := NewRun(runs)
+	r, err := NewRun(runs, "test:///x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +188,24 @@ func TestDoneKeepsTheFolder(t *testing.T) {
 	}
 }
 
+func TestAbandonLeavesTheCleaningToTheKeeper(t *testing.T) {
+	runs, hypervisor := t.TempDir(), t.TempDir()
+	r, err := NewRun(runs, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := Start(t.Context(), keeperOf(r, hypervisor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(fill(r, hypervisor), k.Abandon(), r.Close(), k.Done()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "guests and folder gone", func() bool { return !exists(filepath.Join(hypervisor, r.ID+"-g1")) && !exists(r.Path) })
+}
+
 func TestStartSaysWhyItFailed(t *testing.T) {
-	r, err := NewRun(t.TempDir())
+	r, err := NewRun(t.TempDir(), "test:///x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,13 +224,13 @@ func TestStartSaysWhyItFailed(t *testing.T) {
 
 func TestReapTakesTheDeadAndLeavesTheLiving(t *testing.T) {
 	runs, hypervisor := t.TempDir(), t.TempDir()
-	alive, err := NewRun(runs)
+	alive, err := NewRun(runs, "test:///x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer alive.Close()
 	other, otherID := startParent(t, runs, hypervisor)
-	dead, err := NewRun(runs)
+	dead, err := NewRun(runs, "test:///x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,9 +247,12 @@ func TestReapTakesTheDeadAndLeavesTheLiving(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	destroy := func(_ context.Context, id string) (int, error) {
+	destroy := func(_ context.Context, uri, id string) (int, error) {
 		if id == alive.ID || id == otherID {
 			t.Errorf("destroy called for the living run %s", id)
+		}
+		if id == dead.ID && uri != "test:///x" {
+			t.Errorf("the dead run's libvirt is %q", uri)
 		}
 		return destroyFake(hypervisor, id)
 	}
@@ -261,7 +280,7 @@ func TestReapTakesTheDeadAndLeavesTheLiving(t *testing.T) {
 
 func TestReapKeepsWhatItCannotClean(t *testing.T) {
 	runs := t.TempDir()
-	r, err := NewRun(runs)
+	r, err := NewRun(runs, "test:///x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,11 +288,11 @@ func TestReapKeepsWhatItCannotClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	cause := errors.New("no libvirt")
-	got, err := Reap(t.Context(), runs, func(context.Context, string) (int, error) { return 0, cause })
+	got, err := Reap(t.Context(), runs, func(context.Context, string, string) (int, error) { return 0, cause })
 	if len(got) > 0 || !errors.Is(err, cause) || !exists(r.Path) {
 		t.Errorf("got %v, %v; folder there: %v", got, err, exists(r.Path))
 	}
-	got, err = Reap(t.Context(), runs, func(context.Context, string) (int, error) { return 0, nil })
+	got, err = Reap(t.Context(), runs, func(context.Context, string, string) (int, error) { return 0, nil })
 	if len(got) != 1 || err != nil || exists(r.Path) {
 		t.Errorf("second try: %v, %v", got, err)
 	}
@@ -291,7 +310,7 @@ func TestNobodyReapsANewRun(t *testing.T) {
 	for range 3 {
 		reapers.Go(func() {
 			for ctx.Err() == nil {
-				_, err := Reap(context.Background(), runs, func(_ context.Context, id string) (int, error) {
+				_, err := Reap(context.Background(), runs, func(_ context.Context, _, id string) (int, error) {
 					if _, ok := living.Load(id); ok {
 						t.Errorf("run %s is alive", id)
 					}
@@ -306,7 +325,7 @@ func TestNobodyReapsANewRun(t *testing.T) {
 	for range 4 {
 		makers.Go(func() {
 			for range 50 {
-				r, err := NewRun(runs)
+				r, err := NewRun(runs, "test:///x")
 				if err != nil {
 					t.Error(err)
 					return

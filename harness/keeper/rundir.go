@@ -40,15 +40,16 @@ type RunDir struct {
 
 // NewRun makes the folder of a new run, with its lock held. Others may pass
 // through the folder (QEMU runs as another user) and not list it.
-func NewRun(runsDir string) (*RunDir, error) {
-	r, err := newRun(runsDir)
+// uri is the libvirt whose guests the run makes, for who cleans up after it.
+func NewRun(runsDir, uri string) (*RunDir, error) {
+	r, err := newRun(runsDir, uri)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a folder for the run in %s: %w", runsDir, err)
 	}
 	return r, nil
 }
 
-func newRun(runsDir string) (_ *RunDir, err error) {
+func newRun(runsDir, uri string) (_ *RunDir, err error) {
 	runsDir, err = filepath.Abs(runsDir)
 	if err != nil {
 		return nil, err
@@ -68,6 +69,10 @@ func newRun(runsDir string) (_ *RunDir, err error) {
 	}
 	if r.lock, err = lockFile(filepath.Join(r.Path, lockName), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(err, os.Remove(r.Path))
+	}
+	// The lock outlives every other file of the folder, so it tells.
+	if _, err := r.lock.WriteString(uri); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(r.Path), r.lock.Close())
 	}
 	return r, nil
 }

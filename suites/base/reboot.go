@@ -25,6 +25,10 @@ func reboot(ctx context.Context, t *check.T) error {
 	if errors.Is(t.RebootErr, guest.ErrRebootNotSeen) {
 		return check.Failf("the system does not go down when it is told to reboot")
 	}
+	var notUp *guest.NotReadyError
+	if errors.As(t.RebootErr, &notUp) && (notUp.Stage == guest.StageHostKey || notUp.Stage == guest.StageLogin) {
+		return check.Failf("after a reboot SSH answers, but its keys are no longer those of the seed: %v", notUp.Last)
+	}
 	if t.RebootErr != nil {
 		return t.RebootErr
 	}

@@ -47,6 +47,18 @@ func Classify(err error) Judgement {
 	return Judgement{Outcome: reports.Errored, Fault: reports.FaultTest, Message: err.Error()}
 }
 
+// classify is Classify that also knows the guest. One that restarts although
+// nobody asked it to has crashed: under KVM that is the image's doing; an
+// emulator that trips restarts a guest too.
+func (t *T) classify(err error) Judgement {
+	var again *guest.RestartedError
+	j := Classify(err)
+	if j.Fault == reports.FaultInfra && errors.As(err, &again) && t.Env.Accelerator == "kvm" {
+		j.Outcome, j.Fault = reports.Failed, reports.FaultImage
+	}
+	return j
+}
+
 // Do runs the check's function and turns a panic into the test's own fault.
 func (r Registered) Do(ctx context.Context, t *T) (j Judgement) {
 	defer func() {
@@ -57,7 +69,7 @@ func (r Registered) Do(ctx context.Context, t *T) (j Judgement) {
 	if t.RebootErr != nil && !r.JudgesReboot {
 		return Classify(Infraf("the guest did not come back from its reboot: %w", t.RebootErr))
 	}
-	return Classify(r.Run(ctx, t))
+	return t.classify(r.Run(ctx, t))
 }
 
 // DoPrepare runs the check's Prepare and keeps its value in t. A nil answer
@@ -71,7 +83,7 @@ func (r Registered) DoPrepare(ctx context.Context, t *T) (answer *Judgement) {
 	}()
 	value, err := r.Prepare(ctx, t)
 	if err != nil {
-		j := Classify(err)
+		j := t.classify(err)
 		return &j
 	}
 	t.Prepared = value

@@ -40,6 +40,18 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+func TestAGuestThatRestartsByItself(t *testing.T) {
+	run := func(context.Context, *T) error {
+		return &guest.TransportError{Op: "run", Err: &guest.RestartedError{Was: "a", Is: "b"}}
+	}
+	for accelerator, want := range map[string]reports.Fault{"kvm": reports.FaultImage, "tcg": reports.FaultInfra} {
+		j := Registered{Check: Check{Run: run}}.Do(t.Context(), &T{Env: Env{Accelerator: accelerator}})
+		if j.Fault != want || (j.Outcome == reports.Failed) != (want == reports.FaultImage) {
+			t.Errorf("%s: %+v, want fault %s", accelerator, j, want)
+		}
+	}
+}
+
 func TestDoSurvivesAPanic(t *testing.T) {
 	boom := func(context.Context, *T) error { panic("boom") }
 	j := Registered{Check: Check{Run: boom}}.Do(t.Context(), &T{})

@@ -14,12 +14,16 @@ import (
 )
 
 // Event is what a run of checks says as it goes: one with Done false when a
-// check begins, one with Done true when it has ended.
+// check begins, one with Done true when it has ended. One with a Reboot is not
+// about a check.
 type Event struct {
-	ID      reports.CaseID `json:"id"`
-	Done    bool           `json:"done"`
-	Started time.Time      `json:"started"`
-	Took    time.Duration  `json:"took_ns,omitempty"`
+	ID reports.CaseID `json:"id,omitempty"`
+	// Reboot tells that the guest is being rebooted on purpose, so that whoever
+	// watches it knows a silence that is too long.
+	Reboot  RebootPhase   `json:"reboot,omitempty"`
+	Done    bool          `json:"done"`
+	Started time.Time     `json:"started"`
+	Took    time.Duration `json:"took_ns,omitempty"`
 	// The rest is set when Done.
 	Outcome reports.Outcome `json:"outcome,omitempty"`
 	Fault   reports.Fault   `json:"fault,omitempty"`
@@ -30,6 +34,28 @@ type Event struct {
 	// Commands are the commands of a failed check and what they said, as a
 	// terminal would show them.
 	Commands string `json:"commands,omitempty"`
+}
+
+// RebootPhase is where a reboot that a check asked for stands.
+type RebootPhase string
+
+// The phases. Each RebootBegins is followed by a RebootEnds, however it ended.
+const (
+	RebootBegins RebootPhase = "begins"
+	RebootEnds   RebootPhase = "ends"
+)
+
+// tellingGuest tells of the reboots that checks ask for.
+type tellingGuest struct {
+	guest.Guest
+	tell func(Event)
+}
+
+func (g tellingGuest) Reboot(ctx context.Context) error {
+	g.tell(Event{Reboot: RebootBegins, Started: time.Now()})
+	err := g.Guest.Reboot(ctx)
+	g.tell(Event{Reboot: RebootEnds, Started: time.Now()})
+	return err
 }
 
 // Runner runs checks in one guest, as Ginkgo specs.
@@ -68,13 +94,14 @@ func (c *running) limited(ctx context.Context) (context.Context, context.CancelF
 // order given. Checks of State Rebooted are prepared, and the guest is
 // rebooted, before any spec runs.
 func (r *Runner) Declare(ctx context.Context, checks []Registered) {
+	g := tellingGuest{r.Guest, r.Tell}
 	all := make([]*running, 0, len(checks))
 	for _, reg := range checks {
 		c := &running{Registered: reg}
-		c.t = &T{Guest: r.Guest, Env: r.Env, Log: c.log}
+		c.t = &T{Guest: g, Env: r.Env, Log: c.log}
 		all = append(all, c)
 	}
-	r.reboot(ctx, all)
+	reboot(ctx, g, all)
 	for start := 0; start < len(all); {
 		end := start
 		for end < len(all) && all[end].Suite == all[start].Suite {
@@ -91,7 +118,7 @@ func (r *Runner) Declare(ctx context.Context, checks []Registered) {
 }
 
 // reboot prepares the checks that want a rebooted guest and reboots it once.
-func (r *Runner) reboot(ctx context.Context, all []*running) {
+func reboot(ctx context.Context, g guest.Guest, all []*running) {
 	var want []*running
 	for _, c := range all {
 		if c.State == Rebooted {
@@ -111,7 +138,7 @@ func (r *Runner) reboot(ctx context.Context, all []*running) {
 	if !ready {
 		return // nobody is left to look
 	}
-	err := r.Guest.Reboot(ctx)
+	err := g.Reboot(ctx)
 	for _, c := range want {
 		c.t.RebootErr = err
 	}

@@ -1,0 +1,65 @@
+package harness
+
+import (
+	"context"
+	"time"
+
+	"assay/harness/console"
+	"assay/suites/check"
+)
+
+// watch looks at a guest while a child works in it, until ctx ends. It returns
+// how the guest died, nil when it did not: what the console or the machine
+// shows, or a reboot after which the guest is idle and silent and nothing
+// answers. Only a machine's own CPU time tells that from a slow host.
+func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-chan check.RebootPhase) *guestDied {
+	findings, unsubscribe := i.console.Subscribe()
+	defer unsubscribe()
+	var (
+		idle  *idleWatch // set while the guest reboots
+		began time.Time
+		from  int64 // where its console was when the reboot began
+	)
+	tick := time.NewTicker(idleTick)
+	defer tick.Stop()
+	for {
+		select {
+		case f, ok := <-findings:
+			if !ok {
+				return nil
+			}
+			if f.Fatal && f.Offset >= mark {
+				return &guestDied{finding: &f}
+			}
+			if idle != nil && f.Offset >= from && (f.Kind == console.LoginPrompt || f.Kind == console.CloudInitFinished) {
+				idle.up = true
+			}
+		case <-i.machine.Gone():
+			end := i.machine.End()
+			return &guestDied{end: &end}
+		case phase := <-reboots:
+			idle = nil
+			if phase == check.RebootBegins {
+				began, from = time.Now(), i.console.Mark()
+				idle = newIdleWatch(began)
+			}
+		case now := <-tick.C:
+			if idle == nil {
+				continue
+			}
+			cpu, err := i.machine.CPUTime(ctx)
+			if err != nil {
+				continue // its end shows elsewhere
+			}
+			idle.look(now, cpu, i.console.Bytes())
+			if idle.stuck(now) {
+				found := i.console.FindingsSince(from)
+				d := diagnose(ending{findings: found, bytes: i.console.Bytes(), idle: true, waited: now.Sub(began),
+					inInitramfs: inInitramfs(i.console.Since(from))}, s.accel)
+				return &guestDied{stuck: d.Message}
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
