@@ -64,7 +64,9 @@ corpus: setup ## every deliberately broken image, each of which must be rejected
 
 .PHONY: bench
 bench: setup ## the figures of docs/performance.md
-	ASSAY_GUEST_TESTS=1 $(GO) test -run '^$$' -bench . -benchmem -timeout 3h ./...
+	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v -e '/cmd/assay$$' -e '/harness$$')
+	ASSAY_GUEST_TESTS=1 $(GO) test -run '^$$' -bench . -benchtime 10x -timeout 1h ./harness
+	ASSAY_GUEST_TESTS=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 3h ./cmd/assay
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (10s) each
