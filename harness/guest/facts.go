@@ -93,3 +93,7 @@ func (f *Facts) osRelease(line string) {
 		f.OSVersion = value
 	}
 }
+
+func isChecksum(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}

@@ -35,6 +35,9 @@ type Guest interface {
 	// Reboot asks the guest for an orderly reboot, waits until it has gone down
 	// and come back with a new boot id, and until the boot has finished.
 	Reboot(ctx context.Context) error
+	// PowerCut takes the power away without a word to the guest, gives it back,
+	// and waits as Reboot does. ErrNoPower where nobody can do that.
+	PowerCut(ctx context.Context) error
 	// BootID is /proc/sys/kernel/random/boot_id as last seen after a (re)boot.
 	BootID() string
 	// Journal returns structured entries, oldest first.
@@ -46,6 +49,9 @@ type Guest interface {
 	// Command limits are multiplied by it already.
 	Scale() float64
 }
+
+// ErrNoPower means that nobody can cut the guest's power.
+var ErrNoPower = errors.New("cannot cut the guest's power: whoever runs it gave no way to")
 
 // Command is a program and its arguments, never a shell line. A check that
 // needs a pipeline names the shell: Args{"sh", "-c", script}.

@@ -57,6 +57,23 @@ func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) 
 	return ready, err
 }
 
+// PowerCut resets the machine and waits for the end of the next boot. Commands
+// that run meanwhile end with a TransportError.
+func (s *SSH) PowerCut(ctx context.Context) error {
+	if s.cfg.PowerCut == nil {
+		return s.transport("cut the power", ErrNoPower)
+	}
+	was := s.BootID()
+	if err := s.cfg.PowerCut(ctx); err != nil {
+		return s.transport("cut the power", err)
+	}
+	up, cancel := context.WithTimeoutCause(ctx, s.upLimit,
+		fmt.Errorf("the guest did not come back within %s", s.upLimit.Round(time.Second)))
+	defer cancel()
+	_, err := s.rejoin(up, nil, was)
+	return err
+}
+
 // orderReboot gives the order. Its answer may be lost: the connection may go first.
 func (s *SSH) orderReboot(ctx context.Context, l *link, prefix []string) error {
 	line := "systemctl reboot"

@@ -33,6 +33,8 @@ type SSHConfig struct {
 	// Record, when set, gets every command after it has ended. It is called
 	// from several goroutines and must not block for long.
 	Record func(Record)
+	// PowerCut resets the machine without asking the guest; nil where nobody can.
+	PowerCut func(ctx context.Context) error
 	// KeepAlive is how often the connection is asked for a sign of life, and
 	// KeepAliveLimit how long the answer may take before the connection counts
 	// as broken. Zero values: every 5 s; 20 s plus 4 s times Scale, as an

@@ -144,6 +144,30 @@ func TestReboot(t *testing.T) {
 	}
 }
 
+func TestPowerCut(t *testing.T) {
+	t.Parallel()
+	srv := guesttest.NewServer(t)
+	cfg := srv.Config()
+	g := await(t, cfg)
+	if err := g.PowerCut(t.Context()); !errors.Is(err, guest.ErrNoPower) {
+		t.Errorf("without a way to: %v", err)
+	}
+	cfg.PowerCut = func(context.Context) error { srv.Restart(); return nil }
+	g = await(t, cfg)
+	was := g.BootID()
+	if err := g.PowerCut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if g.BootID() == was || g.BootID() != srv.BootID() {
+		t.Errorf("boot id %s; before %s, the guest's %s", g.BootID(), was, srv.BootID())
+	}
+	cfg.PowerCut = func(context.Context) error { return errors.New("no machine") }
+	g = await(t, cfg)
+	if err := g.PowerCut(t.Context()); err == nil || !strings.Contains(err.Error(), "no machine") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRebootThatDoesNotHappen(t *testing.T) {
 	t.Parallel()
 	srv := guesttest.NewServer(t)

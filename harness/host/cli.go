@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"assay/harness/guest"
@@ -35,17 +37,34 @@ func (c cli) ask(ctx context.Context, args ...string) (guest.Result, error) {
 	return c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: askLimit})
 }
 
+// operands refuses names that the tool would take for options.
+func operands(names ...string) error {
+	for _, n := range names {
+		if strings.HasPrefix(n, "-") {
+			return fmt.Errorf("cannot pass %q on: it begins with a dash, as options do", n)
+		}
+	}
+	return nil
+}
+
 // change runs a command that changes the host, and puts what it said into an
-// Outcome. With reboot, a connection that broke is the reboot at work.
+// Outcome. With reboot, a connection that broke, or a command that was killed,
+// is the reboot at work.
 func (c cli) change(ctx context.Context, reboot bool, args ...string) (Outcome, guest.Result, error) {
 	r, err := c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: changeLimit})
 	o := Outcome{Tool: c.tool, Args: args, Exit: r.Exit, Output: r.Stdout + r.Stderr, Took: r.Took}
 	var broken *guest.TransportError
-	if reboot && errors.As(err, &broken) && ctx.Err() == nil {
+	killed := err == nil && (r.Signal != "" || r.Exit > 128)
+	if reboot && ctx.Err() == nil && (killed || errors.As(err, &broken)) {
 		o.Exit, o.Rebooting, o.Changed = 0, true, true
 		return o, guest.Result{}, nil
 	}
 	return o, r, err
+}
+
+// refused is the error for a command that failed.
+func (c cli) refused(args []string, r guest.Result) error {
+	return &RefusedError{Tool: c.tool, Args: args, Reason: reasonOf(r.Stdout + r.Stderr), Result: r}
 }
 
 // lacking is a driver that can do nothing; drivers embed it and do more.

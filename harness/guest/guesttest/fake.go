@@ -28,19 +28,20 @@ import (
 type Fake struct {
 	t testing.TB
 
-	mu      sync.Mutex
-	name    string
-	scale   float64
-	bootID  string
-	boots   int
-	plans   []*Plan
-	files   map[string]fileAnswer
-	writes  map[string]bool
-	written map[string][]byte
-	journal map[int]journalAnswer
-	dials   map[int]func() (io.ReadWriteCloser, error)
-	reboot  func() error
-	calls   []Call
+	mu       sync.Mutex
+	name     string
+	scale    float64
+	bootID   string
+	boots    int
+	plans    []*Plan
+	files    map[string]fileAnswer
+	writes   map[string]bool
+	written  map[string][]byte
+	journal  map[int]journalAnswer
+	dials    map[int]func() (io.ReadWriteCloser, error)
+	reboot   func() error
+	powerCut func() error
+	calls    []Call
 }
 
 // Fake is a Guest.
@@ -144,6 +145,16 @@ func (f *Fake) OnReboot(then func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reboot = then
+}
+
+// OnPowerCut plans power cuts as OnReboot plans reboots.
+func (f *Fake) OnPowerCut(then func() error) {
+	if then == nil {
+		then = func() error { return nil }
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.powerCut = then
 }
 
 // Calls are the commands run so far, oldest first.
@@ -288,6 +299,27 @@ func (f *Fake) Reboot(ctx context.Context) error {
 	f.mu.Unlock()
 	if then == nil {
 		f.unplanned("a reboot")
+	}
+	if err := then(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.boots++
+	f.bootID = bootID(f.boots)
+	return nil
+}
+
+// PowerCut does what OnPowerCut plans.
+func (f *Fake) PowerCut(ctx context.Context) error {
+	if err := f.alive(ctx, "cut the power"); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	then := f.powerCut
+	f.mu.Unlock()
+	if then == nil {
+		f.unplanned("a power cut")
 	}
 	if err := then(); err != nil {
 		return err

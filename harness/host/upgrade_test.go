@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"assay/harness/guest"
 	"assay/harness/guest/guesttest"
 )
 
@@ -60,7 +59,7 @@ func TestUpgradeToTheSame(t *testing.T) {
 func TestUpgradeFails(t *testing.T) {
 	g := guestWith(t, "origin:os/stable")
 	g.On("ostree", "admin", "switch", "assay:os/next").Says("error: While pulling: no such ref\n").Exits(1)
-	var ce *guest.CommandError
+	var ce *RefusedError
 	if err := Upgrade(context.Background(), g, "http://192.0.2.1/repo", "os/next"); !errors.As(err, &ce) || !strings.Contains(err.Error(), "no such ref") {
 		t.Errorf("got %v", err)
 	}
@@ -74,7 +73,7 @@ func TestUpgradeFails(t *testing.T) {
 func TestNoOSTree(t *testing.T) {
 	g := guesttest.New(t)
 	g.On("sh", "-c", guesttest.Containing("ostree admin status")).Exits(100)
-	if _, err := guest.Deployments(context.Background(), g); !errors.Is(err, guest.ErrNoOSTree) {
+	if _, err := New(OSTree, g).Status(context.Background()); !errors.Is(err, ErrNoOSTree) {
 		t.Errorf("got %v", err)
 	}
 }
