@@ -1,0 +1,3 @@
+package release
+
+func (l *Line) foldBug(f *EffectDone) {}

@@ -1,0 +1,82 @@
+package release
+
+// follow decides for a stream that comes after another.
+func (d *decider) follow() {
+	f := d.p.Follow
+	up := d.s.Line(f.Stream)
+	// The latest dated release of the upstream that is one to follow. Those
+	// before it that were missed have passed, as dates of a calendar do.
+	var due *Release
+	for _, r := range up.Releases {
+		if r.Dated > 0 && f.due(r.Dated) {
+			due = r
+		}
+	}
+	if due == nil {
+		d.because(ReasonNotDue, "%s has had %d dated releases, and every %d. is followed", f.Stream, up.dated, f.Every)
+		return
+	}
+	slot := f.slot(due.Dated, due.At)
+	if c, closed := d.l.Closed[slot.ID]; closed {
+		if c.Build != "" {
+			d.because(ReasonNotDue, "release %d of %s was followed with %s", due.Dated, f.Stream, c.Build)
+		} else {
+			d.because(ReasonNotDue, "release %d of %s was skipped", due.Dated, f.Stream)
+		}
+		return
+	}
+	d.out.Slot = &slot
+	if !f.Rebuild {
+		d.newest(func(*Build) bool { return true })
+		return
+	}
+	from, ok := d.upstream(up, due)
+	if !ok {
+		return
+	}
+	asked := d.l.Rebuilds(from)
+	if len(asked) == 0 {
+		d.out.Action = AskRebuild
+		d.out.rebuild = &RebuildRequested{Slot: slot.ID, From: from, Number: 1}
+		d.because(ReasonRebuild, "%s is release %d of %s, and its content has to be built and signed", from.Build, due.Dated, f.Stream)
+		return
+	}
+	last := asked[len(asked)-1]
+	d.newest(func(b *Build) bool { return b.From != nil && *b.From == from })
+	switch {
+	case d.out.Action == Promote:
+	case last.Failed != nil && !d.rebuilt(from, last.Number):
+		d.because(ReasonRebuild, "rebuild %d of %s failed: %s; a person may ask for another", last.Number, from, last.Failed.Reason)
+	case !d.rebuilt(from, last.Number):
+		// The signing build system is slow by nature: nothing is skipped for it.
+		d.out.Action = Wait
+		d.because(ReasonRebuild, "rebuild %d of %s has not come back", last.Number, from)
+	}
+}
+
+// upstream is the build to rebuild: that of the release that is due, or, once
+// that was revoked, the one that is out instead, if it is newer than what the
+// downstream has.
+func (d *decider) upstream(up *Line, due *Release) (BuildRef, bool) {
+	if due.Revoked == nil {
+		return BuildRef{up.Stream, due.Build}, true
+	}
+	for _, r := range up.Releases {
+		if r.Seq > due.Seq && r.Revoked == nil && r.Dated == 0 {
+			// Replaced out of band before the next date.
+			return BuildRef{up.Stream, r.Build}, true
+		}
+	}
+	d.because(ReasonRevoked, "release %d of %s, %s, was revoked: waiting for what replaces it", due.Dated, up.Stream, due.Build)
+	return BuildRef{}, false
+}
+
+// rebuilt reports whether a build answers a rebuild request.
+func (d *decider) rebuilt(from BuildRef, number int) bool {
+	for b := range d.l.Builds() {
+		if b.From != nil && *b.From == from && b.Rebuild >= number {
+			return true
+		}
+	}
+	return false
+}
