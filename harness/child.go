@@ -60,7 +60,8 @@ func (a guestAccess) config(record func(guest.Record)) (guest.SSHConfig, error) 
 	}
 	return guest.SSHConfig{
 		Name: a.Name, User: a.User, Signer: signer, HostKey: host, Scale: a.Scale, Record: record,
-		Dial: func(ctx context.Context, port int) (net.Conn, error) { return DialRelay(ctx, a.Socket, port) },
+		Dial:     func(ctx context.Context, port int) (net.Conn, error) { return DialRelay(ctx, a.Socket, port) },
+		PowerCut: func(ctx context.Context) error { return ResetRelay(ctx, a.Socket) },
 	}, nil
 }
 

@@ -76,7 +76,7 @@ const guestDiskMiB = 2048
 
 // openRelay lets other processes of the run reach the guest.
 func (i *instance) openRelay() error {
-	r, err := newRelay(filepath.Join(i.scratch, "ssh.sock"), i.machine.Network().DialContext)
+	r, err := newRelay(filepath.Join(i.scratch, "ssh.sock"), i.machine.Network().DialContext, i.machine.Reset)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (i *instance) enter(ctx context.Context, observe guest.Observer) (*guest.SS
 	if err != nil {
 		return nil, guest.Readiness{}, err
 	}
-	cfg.Dial = i.machine.Network().DialContext
+	cfg.Dial, cfg.PowerCut = i.machine.Network().DialContext, i.machine.Reset
 	return guest.Await(ctx, cfg, observe)
 }
 
@@ -185,7 +185,7 @@ func (s *session) fork(ctx context.Context, from *snapshot, name string) (_ *ins
 // env is what the harness promises a guest with that seed.
 func (s *session) env(sd *seed) check.Env {
 	e := sd.env
-	e.Registry = s.services.registry
+	e.Registry, e.Private, e.Packages = s.services.registry, s.services.private, s.services.packages
 	e.ImageVirtualSize = s.base.Image.VirtualSize
 	e.DiskSize = s.base.Image.VirtualSize + diskGrowth
 	e.ImageFormat = s.base.Image.Format

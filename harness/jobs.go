@@ -108,13 +108,28 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 			}
 			return nil
 		}
+		var never *noStateError
+		var none *noTreesError
 		for _, r := range checks {
+			if errors.As(err, &never) || errors.As(err, &none) {
+				s.record(skipped(r, err.Error()))
+				continue
+			}
 			spoil(r, "", fmt.Sprintf("no guest could be had: %v", err), time.Since(began))
 		}
 		return spoiled
 	}
 	var failed []string
 	defer func() { s.dismiss(i, failed) }()
+	if err := s.trees.offer(ctx, i, checks); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		for _, r := range checks {
+			spoil(r, i.name, fmt.Sprintf("no trees to upgrade to could be had: %v", err), time.Since(began))
+		}
+		return spoiled
+	}
 
 	mark := i.console.Mark()
 	endSpan := s.span("suite", j.Key, i.name, fmt.Sprintf("%s in %s", j.Key, i.name))
@@ -184,6 +199,11 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 		}
 		if ctx.Err() != nil {
 			return nil, false, context.Cause(ctx)
+		}
+		var never *noStateError
+		var none *noTreesError
+		if errors.As(err, &never) || errors.As(err, &none) {
+			return nil, false, err
 		}
 		if snap != nil {
 			s.note("%s gets a fresh boot instead of a fork: %v", j.Key, err)

@@ -19,7 +19,7 @@ func TestRelayCarriesBothWays(t *testing.T) {
 		a, b := net.Pipe()
 		go func() { _, _ = io.Copy(b, b); b.Close() }()
 		return a, nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestRelayCarriesBothWays(t *testing.T) {
 
 func TestRelaySaysWhyNot(t *testing.T) {
 	sock := filepath.Join(t.TempDir(), "s")
-	r, err := newRelay(sock, func(context.Context, int) (net.Conn, error) { return nil, errors.New("no route") })
+	r, err := newRelay(sock, func(context.Context, int) (net.Conn, error) { return nil, errors.New("no route") }, func(context.Context) error { return errors.New("no machine") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,10 @@ func TestRelaySaysWhyNot(t *testing.T) {
 	if _, err := DialRelay(t.Context(), sock, 22); err == nil || !strings.Contains(err.Error(), "no route") {
 		t.Errorf("error %v does not carry the cause", err)
 	}
-	for _, bad := range []string{"CONNECT 0\n", "CONNECT 70000\n", "GET / HTTP/1.1\n", strings.Repeat("x", 100) + "\n"} {
+	if err := ResetRelay(t.Context(), sock); err == nil || !strings.Contains(err.Error(), "no machine") {
+		t.Errorf("error %v does not carry the cause", err)
+	}
+	for _, bad := range []string{"RESET 1\n", "CONNECT 0\n", "CONNECT 70000\n", "GET / HTTP/1.1\n", strings.Repeat("x", 100) + "\n"} {
 		c, err := net.Dial("unix", sock)
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +73,7 @@ func TestRelayCloseEndsConnections(t *testing.T) {
 	r, err := newRelay(sock, func(context.Context, int) (net.Conn, error) {
 		a, _ := net.Pipe()
 		return a, nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,20 +15,26 @@ import (
 	"assay/fixtures/containers"
 	"assay/fixtures/registry"
 	"assay/harness/network"
+	"assay/harness/trees"
 	"assay/suites/check"
 )
 
 // Ports on the gateway of every guest's network.
 const (
 	registryPort = 5000
+	privatePort  = 5443
 	updatesPort  = 8000
+	packagesPort = 8001
 )
 
 // services are what the harness offers to guests: one handler each, served on
 // every guest's own network.
 type services struct {
 	registry check.Registry
+	private  *check.PrivateRegistry
+	packages *check.Packages
 	handlers map[int]http.Handler
+	secure   map[int]tls.Certificate // of the handlers that speak TLS
 	log      *slog.Logger
 
 	mu      sync.Mutex
@@ -35,8 +42,9 @@ type services struct {
 	wg      sync.WaitGroup
 }
 
-// newServices fills the registry. updateRepo is served too when set.
-func newServices(updateRepo string, log *slog.Logger) (*services, error) {
+// newServices fills the registries and the package repository. treeRepo is the
+// folder of the ostree repository that is served; it may be made later.
+func newServices(treeRepo string, log *slog.Logger) (*services, error) {
 	images, err := containers.All()
 	if errors.Is(err, containers.ErrNoBusybox) {
 		log.Warn("no container images are served, and checks that need them are skipped", "err", err)
@@ -48,23 +56,34 @@ func newServices(updateRepo string, log *slog.Logger) (*services, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot fill the registry for the guests: %w", err)
 	}
-	s := &services{log: log, handlers: map[int]http.Handler{registryPort: handler}}
+	private, err := registry.NewPrivate(handler, net.ParseIP(network.GatewayIP))
+	if err != nil {
+		return nil, err
+	}
+	rpms, err := newPackages()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the packages for the guests: %w", err)
+	}
+	s := &services{log: log, packages: rpms.env, secure: map[int]tls.Certificate{privatePort: private.Certificate},
+		handlers: map[int]http.Handler{registryPort: handler, privatePort: private.Handler, updatesPort: trees.Handler(treeRepo), packagesPort: rpms}}
 	if len(images) > 0 {
-		s.registry = check.Registry{Addr: net.JoinHostPort(network.GatewayIP, strconv.Itoa(registryPort)), Images: map[string]string{}}
+		s.registry = check.Registry{Addr: atGateway(registryPort), Images: map[string]string{}}
+		s.private = &check.PrivateRegistry{CA: string(private.CA), User: private.User, Password: private.Password,
+			Registry: check.Registry{Addr: atGateway(privatePort), Images: s.registry.Images}}
 	}
 	for _, i := range images {
 		s.registry.Images[i.Purpose] = i.Ref
 	}
-	if updateRepo != "" {
-		// Read-only by nature: a file server answers GET and HEAD.
-		s.handlers[updatesPort] = http.FileServer(http.Dir(updateRepo))
-	}
 	return s, nil
 }
 
-// updatesURL is where guests find the update repository.
-func (s *services) updatesURL() string {
-	return "http://" + net.JoinHostPort(network.GatewayIP, strconv.Itoa(updatesPort))
+// atGateway is a service's host and port as guests reach it.
+func atGateway(port int) string { return net.JoinHostPort(network.GatewayIP, strconv.Itoa(port)) }
+
+// address fills in where the trees are found.
+func (s *services) address(t *check.Trees) {
+	base := "http://" + atGateway(updatesPort)
+	t.URL, t.Slow, t.Cut = base+"/repo", base+"/slow/", base+"/cut/"
 }
 
 // listen starts every service on a guest's network. They end with the network.
@@ -73,6 +92,9 @@ func (s *services) listen(n *network.Network) error {
 		ln, err := n.Listen(port)
 		if err != nil {
 			return fmt.Errorf("cannot serve port %d to the guest: %w", port, err)
+		}
+		if c, ok := s.secure[port]; ok {
+			ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{c}})
 		}
 		srv := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute,
 			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}

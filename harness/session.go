@@ -37,6 +37,7 @@ type session struct {
 	services *services
 	memory   *durations
 	states   *states
+	trees    *treeSource
 	known    *known.List
 
 	accel    accel.Kind
@@ -103,12 +104,20 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 	if err := s.openHost(ctx, runs); err != nil {
 		return nil, &InfraError{err}
 	}
-	if s.services, err = newServices(opt.UpdateRepo, opt.Log); err != nil {
+	if s.services, err = newServices(s.treeRepo(), opt.Log); err != nil {
 		return nil, &InfraError{err}
 	}
-	s.states = newStates(s)
+	s.states, s.trees = newStates(s), &treeSource{s: s}
 	s.memory = loadDurations(filepath.Join(opt.Cache, "durations.json"))
 	return s, nil
+}
+
+// treeRepo is the folder of the ostree repository that guests are served.
+func (s *session) treeRepo() string {
+	if s.opt.UpdateRepo != "" {
+		return s.opt.UpdateRepo
+	}
+	return filepath.Join(s.runDir.Path, "trees")
 }
 
 // unixPathLimit is what fits into sockaddr_un, without its final zero.

@@ -11,6 +11,7 @@ import (
 
 	"assay/harness/guest"
 	"assay/harness/host"
+	"assay/harness/livedin"
 	"assay/harness/machine"
 	"assay/suites/check"
 )
@@ -101,10 +102,13 @@ func (st *states) get(ctx context.Context, state check.State) (*snapshot, error)
 	return d.snap, d.err
 }
 
-// upgrade derives state Upgraded: a fork of Booted that was upgraded to the
-// update tree and rebooted into it.
+// upgrade derives state Upgraded: a fork of Booted that was lived in, upgraded
+// and rebooted.
 func (st *states) upgrade(ctx context.Context) (_ *snapshot, err error) {
 	s := st.s
+	if _, err := s.trees.get(ctx); err != nil {
+		return nil, err
+	}
 	from, err := st.get(ctx, check.Booted)
 	if err != nil {
 		return nil, err
@@ -120,14 +124,37 @@ func (st *states) upgrade(ctx context.Context) (_ *snapshot, err error) {
 	return st.save(ctx, i, g, check.Upgraded)
 }
 
-// upgradeGuest upgrades a guest to the update tree and reboots it.
+// noStateError means that a guest cannot be brought into a state, by its own
+// doing: a fresh one will not do better.
+type noStateError struct {
+	state check.State
+	err   error
+}
+
+func (e *noStateError) Error() string {
+	return fmt.Sprintf("no guest can be brought into state %q: %v", e.state, e.err)
+}
+func (e *noStateError) Unwrap() error { return e.err }
+
+// upgradeGuest lives in a guest, upgrades it with the tool that it prefers and
+// reboots it.
 func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (err error) {
 	end := s.span("boot", "upgrade", i.name, "upgrading "+i.name)
 	defer func() { end(err == nil) }()
-	if s.opt.UpdateRepo == "" {
-		return errors.New("cannot upgrade a guest: no update tree was given (--update-repo, --update-ref)")
+	t, err := s.trees.get(ctx)
+	if err != nil {
+		return err
 	}
-	if err := host.Upgrade(ctx, g, s.services.updatesURL(), s.opt.UpdateRef); err != nil {
+	if i.env.Lived, err = livedin.Prepare(ctx, g); err != nil {
+		return err
+	}
+	tool, err := upgrade(ctx, g, t, i.env.Registry.Addr)
+	var refused *host.RefusedError
+	var command *guest.CommandError
+	switch {
+	case errors.As(err, &refused), errors.As(err, &command):
+		return &noStateError{check.Upgraded, err}
+	case err != nil:
 		return fmt.Errorf("cannot upgrade guest %s: %w", i.name, err)
 	}
 	if err := g.Reboot(ctx); err != nil {
@@ -137,9 +164,41 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	if err != nil {
 		return err
 	}
-	i.env.NewTree = &check.Tree{Ref: s.opt.UpdateRef, Commit: f.OSTreeCommit, Version: f.OSTreeVersion}
+	if t.NewerImage == "" && f.OSTreeCommit != t.Newer.Commit {
+		return &noStateError{check.Upgraded, fmt.Errorf("after an upgrade by %s to %s and a reboot the booted tree is %s", tool, t.Newer.Commit, f.OSTreeCommit)}
+	}
 	i.state = check.Upgraded
 	return nil
+}
+
+// upgrade makes the newer tree the next one to boot, with the tool that the
+// guest prefers.
+func upgrade(ctx context.Context, g guest.Guest, t *check.Trees, registry string) (host.Tool, error) {
+	found, err := host.Detect(ctx, g)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range found.Drivers {
+		if d.Tool() == host.Bootc {
+			if t.NewerImage == "" {
+				continue // it follows images, and there is none
+			}
+			if err := host.TrustRegistry(ctx, g, registry); err != nil {
+				return d.Tool(), err
+			}
+			_, err := d.Rebase(ctx, host.RebaseOptions{Target: t.NewerImage, Transport: "registry"})
+			return d.Tool(), err
+		}
+		if err := host.Follow(ctx, g, t.URL, t.Ref, false); err != nil {
+			return d.Tool(), err
+		}
+		out, err := d.Upgrade(ctx, host.UpgradeOptions{})
+		if err == nil && !out.Changed {
+			err = fmt.Errorf("%s finds nothing to upgrade to: %.200s", d.Tool(), out.Output)
+		}
+		return d.Tool(), err
+	}
+	return "", &noStateError{check.Upgraded, errors.New("it has no tool that can upgrade it")}
 }
 
 // enterFork forks a guest, opens a connection and sets its clock, which

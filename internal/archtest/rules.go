@@ -26,7 +26,7 @@ var rules = []rule{
 	{"reports", []string{"artifact"}, "results outlive the harness that made them"},
 	{"internal/archtest", nil, "it reads imports and needs none"},
 
-	{"harness", []string{"artifact", "cloudinit", "reports/...", "suites/check", "fixtures/registry", "fixtures/containers"},
+	{"harness", []string{"artifact", "cloudinit", "reports/...", "suites/check", "fixtures/registry", "fixtures/containers", "fixtures/packages"},
 		"it plans checks without knowing any, and serves images it makes itself"},
 	{"harness/accel", nil, "a leaf"},
 	{"harness/capacity", nil, "a leaf"},
@@ -38,9 +38,11 @@ var rules = []rule{
 		"one guest's life, without what is judged in it"},
 	{"harness/guest", []string{"artifact", "reports"}, "the contract between harness and suites belongs to neither; a guest's account of itself is in words of the report"},
 	{"harness/host", []string{"harness/guest"}, "host tools are commands in a guest"},
+	{"harness/livedin", []string{"harness/guest"}, "marks are commands in a guest"},
+	{"harness/trees", []string{"harness/guest", "suites/check"}, "what is served and what checks are told of it"},
 	{"harness/doctor", []string{"artifact", "harness/accel", "harness/capacity", "harness/machine"}, "it looks at hosts, not at images"},
 
-	{"suites", []string{"artifact", "reports", "harness/guest", "harness/host"},
+	{"suites", []string{"artifact", "reports", "harness/guest", "harness/host", "harness/livedin"},
 		"a suite is handed a guest; it neither makes one nor decides about releases"},
 	{"fixtures", []string{"artifact", "cloudinit", "harness/disk"}, "what is tested does not depend on the tester"},
 	{"release", []string{"artifact", "reports/..."}, "the release stage judges evidence and cannot boot anything"},

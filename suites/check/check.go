@@ -15,6 +15,7 @@ import (
 
 	"assay/artifact"
 	"assay/harness/guest"
+	"assay/harness/livedin"
 	"assay/reports"
 )
 
@@ -27,8 +28,8 @@ const (
 	Booted State = "booted"
 	// Fresh is a first boot of its own, not a fork: for identity.
 	Fresh State = "fresh"
-	// Upgraded is a fork of a guest that was upgraded to the update tree and
-	// rebooted into it.
+	// Upgraded is a fork of a guest that was lived in (package livedin), upgraded
+	// to Trees.Newer by its preferred tool and rebooted into it.
 	Upgraded State = "upgraded"
 	// Rebooted is a fork of Booted that was rebooted once. All checks of this
 	// state, of every suite, share one guest and its reboot: first the Prepare
@@ -67,6 +68,9 @@ type Check struct {
 	// Prepare, for State Rebooted, runs before the reboot. What it returns is
 	// T.Prepared in Run; its error is the check's answer, and Run is not called.
 	Prepare func(ctx context.Context, t *T) (any, error)
+	// NeedsTrees has the harness make Trees; a check in State Upgraded needs them
+	// anyway.
+	NeedsTrees bool
 	// JudgesReboot marks the check that is asked even when the reboot failed
 	// (T.RebootErr); for every other that is the infrastructure's fault, in doubt.
 	JudgesReboot bool
@@ -119,8 +123,81 @@ type Env struct {
 	// Memory of the guest in MiB, and its CPUs.
 	MemoryMiB int `json:"memory_mib"`
 	CPUs      int `json:"cpus"`
-	// NewTree is the update a guest in State Upgraded was upgraded to.
-	NewTree *Tree `json:"new_tree,omitempty"`
+	// Trees are what the guest can be upgraded to and set back to; nil when the
+	// image is no ostree host or they could not be had (then NoTrees says why).
+	Trees   *Trees `json:"trees,omitempty"`
+	NoTrees string `json:"no_trees,omitempty"`
+	// Lived are the marks of a user's life that a guest in State Upgraded got
+	// before its upgrade.
+	Lived []livedin.Mark `json:"lived,omitempty"`
+	// Packages is a repository of packages to layer; nil when there is none.
+	Packages *Packages `json:"packages,omitempty"`
+	// Private is a registry that wants TLS and a login.
+	Private *PrivateRegistry `json:"private,omitempty"`
+}
+
+// Trees are versions of the image's tree, served on the guest's network.
+type Trees struct {
+	// URL is the ostree repository, plain HTTP, without signatures. The same
+	// path below Slow comes at some 20 KB/s, below Cut each answer breaks off
+	// after 1 KB: both have a final slash to which "repo" is added.
+	URL  string `json:"url"`
+	Slow string `json:"slow"`
+	Cut  string `json:"cut"`
+	// Ref is the branch that Newer is the tip of.
+	Ref string `json:"ref"`
+	// Booted is the image's own, Newer the update.
+	Booted Tree `json:"booted"`
+	Newer  Tree `json:"newer"`
+	// Older are earlier versions in the history of Ref, the nearest first.
+	Older []Tree `json:"older"`
+	// Derived is true when Newer and Older were made from the image's own
+	// commit for want of an update tree: then they differ from it by the files
+	// of DerivedFiles alone.
+	Derived bool `json:"derived"`
+	// BootedImage and NewerImage are the same trees as container images with
+	// their registry, for hosts that follow images; empty when there are none.
+	// Both are tags: NewerImage is what ImageTag will hold after an update.
+	BootedImage string `json:"booted_image,omitempty"`
+	NewerImage  string `json:"newer_image,omitempty"`
+}
+
+// Files by which a derived tree differs: each tree has its version as the first line
+// of both, the second with DerivedEtc's content as /etc's default.
+const (
+	DerivedFile = "/usr/share/assay-update/version"
+	DerivedEtc  = "/etc/assay-update/version"
+)
+
+// Packages is a repository of RPM packages that the project makes.
+type Packages struct {
+	// URL is its baseurl, plain HTTP, with a final slash; Key the armoured public
+	// key of the signed ones.
+	URL string `json:"url"`
+	Key string `json:"key"`
+	// UnsignedURL is a repository of the same packages without signatures.
+	UnsignedURL string `json:"unsigned_url"`
+	// Names are package names and Files their file names under Packages/, by what
+	// they are for: "hello" (a program assay-hello), "hello-next" (its newer
+	// version), "friend" (needs hello), "service" (a web server), "settings",
+	// "recommender", "unsigned", "conflicting" (with hello), "clashing" (has a
+	// file of hello), "needy" (needs what is not there), "failing" (its script
+	// fails), "greeting-next" (newer than what some bases have).
+	Names map[string]string `json:"names"`
+	Files map[string]string `json:"files"`
+	// The service's port, unit and answer.
+	ServicePort   int    `json:"service_port"`
+	ServiceUnit   string `json:"service_unit"`
+	ServiceAnswer string `json:"service_answer"`
+}
+
+// PrivateRegistry is a registry with the same images as Registry.
+type PrivateRegistry struct {
+	Registry
+	// CA is the PEM certificate that signed its own.
+	CA       string `json:"ca"`
+	User     string `json:"user"`
+	Password string `json:"password"`
 }
 
 // Registry is a container registry that the harness serves to the guest.

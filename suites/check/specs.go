@@ -58,6 +58,13 @@ func (g tellingGuest) Reboot(ctx context.Context) error {
 	return err
 }
 
+func (g tellingGuest) PowerCut(ctx context.Context) error {
+	g.tell(Event{Reboot: RebootBegins, Started: time.Now()})
+	err := g.Guest.PowerCut(ctx)
+	g.tell(Event{Reboot: RebootEnds, Started: time.Now()})
+	return err
+}
+
 // Runner runs checks in one guest, as Ginkgo specs.
 type Runner struct {
 	Guest guest.Guest

@@ -1,0 +1,18 @@
+# Makes the marks and prints those that were made. $1 user, $2 a file in /etc,
+# $3 a file to edit, $4 a file in /var, $5 a unit.
+if id "$1" >/dev/null 2>&1 || useradd --create-home "$1" >&2; then echo user; fi
+echo 'color = own' >"$2" && echo own-etc-file
+if grep -qs '# assay-lived' "$3" || echo '# assay-lived' >>"$3"; then echo etc-edit; fi
+mkdir -p "$(dirname "$4")" && echo 'data of a user' >"$4" && echo var-data
+cat >"/etc/systemd/system/$5" <<UNIT
+[Unit]
+Description=a service of the administrator (assay)
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/boot_id >/run/assay-lived'
+[Install]
+WantedBy=multi-user.target
+UNIT
+if systemctl daemon-reload >&2 && systemctl enable --now "$5" >&2; then echo enabled-unit; fi
+sync

@@ -1,0 +1,152 @@
+package trees
+
+import (
+	"archive/tar"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"assay/harness/guest"
+	"assay/suites/check"
+)
+
+//go:embed derive.sh
+var deriveScript string
+
+// Limits of what a guest hands out.
+const (
+	deriveLimit = 2 * time.Minute // on a KVM host
+	tarLimit    = 64 << 20
+)
+
+// Derive makes an older and a newer version of the booted tree in the guest's
+// own repository and brings what is new to dir, which becomes a repository
+// that can be served. The guest is changed: it is best thrown away.
+func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (*check.Trees, error) {
+	version := booted.Version
+	if version == "" {
+		version = "0"
+	}
+	t := &check.Trees{Ref: branch(booted.Ref), Booted: booted, Derived: true,
+		Newer: check.Tree{Version: version + ".assay.2"}, Older: []check.Tree{{Version: version + ".assay.1"}}}
+	t.Newer.Ref, t.Older[0].Ref = t.Ref, t.Ref
+	r, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", deriveScript, "derive", booted.Commit, t.Older[0].Version, t.Newer.Version},
+		Limit: deriveLimit})
+	if err != nil {
+		return nil, err
+	}
+	f := strings.Fields(r.Stdout)
+	if !r.OK() || len(f) != 3 || !isCommit(f[0]) || !isCommit(f[1]) {
+		return nil, fmt.Errorf("cannot derive an update from the image's own tree: %s", r.Said())
+	}
+	t.Older[0].Commit, t.Newer.Commit = f[0], f[1]
+	if err := fetch(ctx, g, f[2], dir); err != nil {
+		return nil, fmt.Errorf("cannot bring the derived update out of the guest: %w", err)
+	}
+	return t, writeRepo(dir, t.Ref, t.Newer.Commit)
+}
+
+// branch is the part of a refspec that a server knows, fit for a file name.
+func branch(refspec string) string {
+	if _, b, ok := strings.Cut(refspec, ":"); ok {
+		refspec = b
+	}
+	if !safeRef.MatchString(refspec) || strings.Contains(refspec, "..") {
+		return "assay/update"
+	}
+	return refspec
+}
+
+var (
+	safeRef = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
+	commit  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	object  = regexp.MustCompile(`^objects/[0-9a-f]{2}/[0-9a-f]{62}\.(commit|dirtree|dirmeta|filez)$`)
+)
+
+func isCommit(s string) bool { return commit.MatchString(s) }
+
+// fetch copies the objects of a repository in the guest to dir. What comes
+// from the guest is data: only objects, by their names, and not too much.
+func fetch(ctx context.Context, g guest.Guest, from, dir string) error {
+	pr, pw := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := unpack(io.LimitReader(pr, tarLimit), dir)
+		pr.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // so that a writer never waits
+		done <- err
+	}()
+	r, err := g.Run(ctx, guest.Command{Args: []string{"tar", "-C", from, "-cf", "-", "objects"}, Stdout: pw, MaxOutput: 1, Limit: deriveLimit})
+	_ = pw.Close()
+	if uerr := <-done; err == nil && uerr != nil {
+		err = uerr
+	}
+	if err == nil && !r.OK() {
+		err = errors.New(r.Said())
+	}
+	return err
+}
+
+func unpack(r io.Reader, dir string) error {
+	tr := tar.NewReader(r)
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			_, _ = io.Copy(io.Discard, r) // tar's padding
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(h.Name, "./")
+		switch {
+		case h.Typeflag == tar.TypeDir:
+			continue
+		case h.Typeflag != tar.TypeReg || !object.MatchString(name):
+			return fmt.Errorf("the guest's repository has an entry %q, which is no object", h.Name)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, tr)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+}
+
+// writeRepo makes dir, which holds objects, a repository whose ref names a
+// commit it has.
+func writeRepo(dir, ref, tip string) error {
+	if _, err := os.Stat(filepath.Join(dir, "objects", tip[:2], tip[2:]+".commit")); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot serve commit %s: the guest did not hand it out", tip)
+		}
+		return err
+	}
+	for path, text := range map[string]string{
+		"config":            "[core]\nrepo_version=1\nmode=archive-z2\n",
+		"refs/heads/" + ref: tip + "\n",
+	} {
+		path = filepath.Join(dir, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+# Derives two trees from commit $1 in the host's own repository: versions $2
+# and $3, the second a child of the first. Prints their commits and the path of
+# a repository with the objects that are new.
+set -eu
+export LC_ALL=C
+system=/sysroot/ostree/repo
+# /sysroot is read-only on most hosts; this guest is thrown away.
+mount -o remount,rw /sysroot 2>/dev/null || mount -o remount,rw / 2>/dev/null || true
+work=$(mktemp -d /var/tmp/assay-derive.XXXXXX)
+help=$(ostree commit --help)
+set -- "$@" --orphan
+case $help in *--bootable*) set -- "$@" --bootable ;; esac
+case $help in *--selinux-policy-from-base*) [ ! -e /sys/fs/selinux/enforce ] || set -- "$@" --selinux-policy-from-base ;; esac
+base=$1 older=$2 newer=$3
+shift 3
+derive() { # PARENT VERSION OPTIONS
+	parent=$1 version=$2
+	shift 2
+	rm -rf "$work/tree"
+	for path in usr/share/assay-update usr/etc/assay-update; do
+		mkdir -p "$work/tree/$path"
+		echo "$version" >"$work/tree/$path/version"
+	done
+	chmod -R u=rwX,go=rX "$work/tree"
+	ostree commit --repo="$system" --parent="$parent" --tree=ref="$base" --tree=dir="$work/tree" \
+		--subject="derived by Assay" --add-metadata-string=version="$version" "$@"
+}
+one=$(derive "$base" "$older" "$@")
+two=$(derive "$one" "$newer" "$@")
+new=$work/repo
+ostree init --repo="$new" --mode=archive >&2
+ostree config --repo="$new" set core.fsync false
+ostree remote add --repo="$new" --no-gpg-verify system "file://$system"
+for commit in "$one" "$two"; do
+	ostree pull --repo="$new" --subpath=/usr/share/assay-update --subpath=/usr/etc/assay-update system "$commit" >&2
+done
+echo "$one $two $new"

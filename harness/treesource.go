@@ -1,0 +1,116 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"assay/harness/guest"
+	"assay/harness/trees"
+	"assay/suites/check"
+)
+
+// treeSource has the trees to upgrade to, made when the first guest needs them.
+type treeSource struct {
+	s    *session
+	once sync.Once
+	got  *check.Trees
+	err  error
+}
+
+// noTreesError means that there is nothing to upgrade to, and why.
+type noTreesError struct{ err error }
+
+func (e *noTreesError) Error() string { return e.err.Error() }
+func (e *noTreesError) Unwrap() error { return e.err }
+
+// get returns the trees. A *noTreesError says why there are none; any other
+// error is the infrastructure's.
+func (ts *treeSource) get(ctx context.Context) (*check.Trees, error) {
+	ts.once.Do(func() {
+		ts.got, ts.err = ts.make(ctx)
+		if ts.err == nil {
+			ts.s.services.address(ts.got)
+		}
+	})
+	return ts.got, ts.err
+}
+
+func (ts *treeSource) make(ctx context.Context) (*check.Trees, error) {
+	s := ts.s
+	s.mu.Lock()
+	m := s.run.Image
+	s.mu.Unlock()
+	booted := check.Tree{Ref: m.OSTreeRef, Commit: m.OSTreeCommit, Version: m.OSTreeVersion}
+	if booted.Commit == "" {
+		return nil, &noTreesError{errors.New("the image is no ostree host")}
+	}
+	if s.opt.UpdateRepo != "" {
+		t, err := trees.Read(ctx, s.opt.UpdateRepo, s.opt.UpdateRef, booted)
+		if err != nil {
+			return nil, &noTreesError{err}
+		}
+		return t, nil
+	}
+	return ts.derive(ctx, booted)
+}
+
+// derive makes an update from the image's own tree, in a guest of its own.
+func (ts *treeSource) derive(ctx context.Context, booted check.Tree) (_ *check.Trees, err error) {
+	s := ts.s
+	i, g, err := ts.guest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	end := s.span("boot", "derive", i.name, "deriving an update in "+i.name)
+	defer func() {
+		end(err == nil)
+		g.Close()
+		s.dismiss(i, nil)
+	}()
+	t, err := trees.Derive(ctx, g, filepath.Join(s.runDir.Path, "trees"), booted)
+	var lost *guest.TransportError
+	if err != nil && ctx.Err() == nil && !errors.As(err, &lost) {
+		return nil, &noTreesError{err}
+	}
+	return t, err
+}
+
+// guest is one to derive in: a fork, or a boot where there is none.
+func (ts *treeSource) guest(ctx context.Context) (*instance, *guest.SSH, error) {
+	s := ts.s
+	if !s.opt.NoFork {
+		if snap, err := s.states.get(ctx, check.Booted); err == nil {
+			return s.enterFork(ctx, snap, s.guestName("derive"))
+		}
+	}
+	i, g, err := s.bringUpOnce(ctx, s.guestName("derive"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot boot a guest to derive an update in: %w", err)
+	}
+	return i, g, nil
+}
+
+// offer tells a guest's checks which trees there are, when one of them asks.
+func (ts *treeSource) offer(ctx context.Context, i *instance, checks []check.Registered) error {
+	needed := false
+	for _, r := range checks {
+		needed = needed || r.NeedsTrees || r.State == check.Upgraded
+	}
+	if !needed {
+		return nil
+	}
+	t, err := ts.get(ctx)
+	var none *noTreesError
+	switch {
+	case errors.As(err, &none):
+		i.env.NoTrees = err.Error()
+	case err != nil:
+		return err
+	default:
+		i.env.Trees = t
+	}
+	return nil
+}
