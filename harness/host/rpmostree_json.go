@@ -142,8 +142,8 @@ func (r roDeployment) deployment() (Deployment, error) {
 		OSName: r.OSName, Serial: r.Serial, Checksum: r.Checksum, BaseChecksum: first(r.BaseChecksum, r.Checksum),
 		Version: first(r.BaseVersion, r.Version), Timestamp: unix(r.Timestamp),
 		Booted: r.Booted, Staged: r.Staged, DownloadOnly: r.Locked, Pinned: r.Pinned, Unlocked: locked(r.Unlocked),
-		Layered: r.Packages, Requested: r.Requested, LocalPackages: append(r.LocalPackages, r.FilePackages...),
-		RegenerateInitramfs: r.Regenerate, InitramfsArgs: r.InitramfsArgs, LiveCommit: first(r.LiveReplaced, r.LiveInProgress),
+		Layered: some(r.Packages), Requested: some(r.Requested), LocalPackages: some(append(r.LocalPackages, r.FilePackages...)),
+		RegenerateInitramfs: r.Regenerate, InitramfsArgs: some(r.InitramfsArgs), LiveCommit: first(r.LiveReplaced, r.LiveInProgress),
 	}
 	if r.BaseTimestamp != 0 {
 		d.Timestamp = unix(r.BaseTimestamp)
@@ -227,6 +227,15 @@ func (u *roUpdate) changed(in [][]json.RawMessage) (out []Replacement) {
 		}
 	}
 	return out
+}
+
+// some is nil for an empty list: lists that are there in one version and not in
+// another must compare equal.
+func some(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // locked is the state of /usr as the model has it.

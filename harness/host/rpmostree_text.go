@@ -186,7 +186,8 @@ func head(line string) (name string, booted bool) {
 }
 
 func cutBullet(line string) (string, bool) {
-	for _, b := range []string{"● ", "* ", "  "} {
+	// The question mark is a bullet that did not survive a pasting.
+	for _, b := range []string{"● ", "* ", "? ", "  "} {
 		if rest, ok := strings.CutPrefix(line, b); ok {
 			return rest, true
 		}

@@ -2,6 +2,8 @@ package host
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +29,8 @@ type Deployment struct {
 	OSName string
 	Serial int
 	// Checksum is the ostree commit that is deployed, of a composefs host its
-	// fs-verity digest. Old tools print ten digits or so of it (see
-	// SameChecksum) and, of a deployment with layered packages, only the base.
+	// fs-verity digest. Text for people has perhaps ten digits of it (see
+	// SameChecksum), or none where packages are layered.
 	Checksum string
 	// BaseChecksum is the commit that packages were layered on, Checksum when
 	// none were.
@@ -150,6 +152,26 @@ func (d Deployment) Inactive() []string {
 		}
 	}
 	return out
+}
+
+// Differences are the fields in which two deployments differ, each as
+// "Field: this, other: that"; none when they are deeply equal.
+func (d Deployment) Differences(other Deployment) (out []string) {
+	a, b := reflect.ValueOf(d), reflect.ValueOf(other)
+	for i := range a.NumField() {
+		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
+			out = append(out, fmt.Sprintf("%s: %s, other: %s", a.Type().Field(i).Name, shown(x), shown(y)))
+		}
+	}
+	return out
+}
+
+// shown is a field's value without the addresses of pointers.
+func shown(v any) string {
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && !p.IsNil() {
+		v = p.Elem().Interface()
+	}
+	return fmt.Sprintf("%+v", v)
 }
 
 // SameChecksum compares a full checksum with another that may be cut short, as
