@@ -63,10 +63,10 @@ type envelope struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-// NewEvent makes an event of a fact. The same fact told twice of one stream
-// gets the same ID, so that a delivery that is repeated has one effect; for
-// words of a person, which may be said again on purpose, set ID to something
-// new each time.
+// NewEvent makes an event of a fact. The same fact told twice of one stream by
+// a service gets the same ID, so that a delivery that is repeated has one
+// effect. What a person says may be said again on purpose: there the time is
+// part of the ID. A deliverer with message ids of its own may set ID to one.
 func NewEvent(stream Stream, at time.Time, by Actor, fact Fact) (Event, error) {
 	if err := fact.Validate(); err != nil {
 		return Event{}, fmt.Errorf("cannot record %s of %s: %w", fact.Type(), stream, err)
@@ -74,6 +74,9 @@ func NewEvent(stream Stream, at time.Time, by Actor, fact Fact) (Event, error) {
 	data, err := marshal(fact)
 	if err != nil {
 		return Event{}, fmt.Errorf("cannot record %s of %s: %w", fact.Type(), stream, err)
+	}
+	if by.Kind == Person {
+		data = fmt.Appendf(data, "\n%s %d", by.Name, at.UnixNano())
 	}
 	sum := sha256.Sum256(data)
 	return Event{

@@ -410,4 +410,3 @@ type BugObserved struct {
 	WontFix bool      `json:"wont_fix,omitempty"`
 	At      time.Time `json:"at"`
 }
-

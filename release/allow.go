@@ -1,0 +1,232 @@
+package release
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"assay/reports"
+)
+
+// ErrNotAllowed wraps every refusal of Allow.
+var ErrNotAllowed = errors.New("not allowed")
+
+// Allow says whether an event that somebody wants to record makes sense and is
+// permitted now: whether the build exists, the test no longer runs, the person
+// may. Ask it inside State.Update, so that the answer still holds when the
+// event is appended. Refusals wrap ErrNotAllowed.
+//
+// What Next and Effects propose need not be asked about.
+func Allow(p *Policy, s *State, e Event, now time.Time) error {
+	if e.Fact == nil {
+		return fmt.Errorf("%w: the event has no content", ErrNotAllowed)
+	}
+	err := errors.Join(e.Fact.Validate(), e.Actor.Validate())
+	if err == nil && e.Stream != "" && e.Stream != p.Stream {
+		err = fmt.Errorf("the event is of %s and the policy of %s", e.Stream, p.Stream)
+	}
+	if err == nil {
+		err = allow(p, s, e, now)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot record %s of %s: %w: %w", e.Type, p.Stream, ErrNotAllowed, err)
+	}
+	return nil
+}
+
+func allow(p *Policy, s *State, e Event, now time.Time) error {
+	l := s.Line(p.Stream)
+	build := func(id BuildID) (*Build, error) {
+		if b := l.Build(id); b != nil && !b.Seen.IsZero() {
+			return b, nil
+		}
+		return nil, fmt.Errorf("there is no build %s", id)
+	}
+	switch f := e.Fact.(type) {
+	case *TestAnswered:
+		return allowAnswer(l, f)
+	case *CheckWaived:
+		return allowWaiver(p, l, e.Actor, f, now)
+	case *WaiverWithdrawn:
+		w := l.Waiver(f.Waiver)
+		if w == nil || w.Withdrawn != nil {
+			return fmt.Errorf("there is no waiver %q in force", f.Waiver)
+		}
+		return p.may(e.Actor, MayWaive, w.Check)
+	case *BuildMarked:
+		if _, err := build(f.Build); err != nil {
+			return err
+		}
+		return p.may(e.Actor, MayMark, "")
+	case *StreamBlocked:
+		return p.may(e.Actor, MayBlock, "")
+	case *StreamUnblocked:
+		if l.Block == nil {
+			return errors.New("the stream is not blocked")
+		}
+		return p.may(e.Actor, MayBlock, "")
+	case *PromotionRequested:
+		b, err := build(f.Build)
+		if err != nil {
+			return err
+		}
+		if b.Revoked != nil {
+			return fmt.Errorf("%s was revoked by %s: lift the revocation first", f.Build, b.Revoked)
+		}
+		if out := l.Out(); out != nil && f.Build.Compare(out.Build) <= 0 && (!f.Older || f.Build == out.Build) {
+			return fmt.Errorf("%s is not newer than %s, which is out: to go back, say that an older build is meant, or revoke %[2]s", f.Build, out.Build)
+		}
+		return p.may(e.Actor, MayPromote, "")
+	case *PromotionWithdrawn:
+		for _, r := range l.Promotions() {
+			if r.Request == f.Request {
+				return p.may(e.Actor, MayPromote, "")
+			}
+		}
+		return fmt.Errorf("there is no request %q that still stands", f.Request)
+	case *ReleaseRevoked:
+		for _, r := range l.Releases {
+			if r.Build == f.Build && r.Revoked == nil {
+				return p.may(e.Actor, MayRevoke, "")
+			}
+		}
+		return fmt.Errorf("%s is no release that is in force", f.Build)
+	case *RevocationLifted:
+		b, err := build(f.Build)
+		if err != nil {
+			return err
+		}
+		if b.Revoked == nil {
+			return fmt.Errorf("%s is not revoked", f.Build)
+		}
+		return p.may(e.Actor, MayRevoke, "")
+	case *RebuildRequested:
+		if p.Follow == nil || !p.Follow.Rebuild || f.From.Stream != p.Follow.Stream {
+			return fmt.Errorf("the policy asks for no rebuilds of %s", f.From.Stream)
+		}
+		if n := len(l.Rebuilds(f.From)); f.Number != n+1 {
+			return fmt.Errorf("rebuild %d of %s was asked for, the next is %d", n, f.From, n+1)
+		}
+		return p.may(e.Actor, MayRepair, "")
+	case *SlotSkipped, *SlotsReopened, *EffectDropped:
+		return p.may(e.Actor, MayRepair, "")
+	case *HistoryAcknowledged:
+		if len(s.Findings()) == 0 {
+			return errors.New("nothing is wrong with the history")
+		}
+		return p.may(e.Actor, MayRepair, "")
+	case *ReleaseDecided:
+		return errors.New("only Decide releases; ask for a promotion")
+	case *BuildSeen:
+		if b := l.Build(f.Build); b != nil && b.Compose != "" && f.Compose != "" && b.Compose != f.Compose {
+			return fmt.Errorf("%s is the number of compose %s already", f.Build, b.Compose)
+		}
+		if b := l.ByCompose(f.Compose); f.Compose != "" && b != nil && b.ID != f.Build {
+			return fmt.Errorf("compose %s has the number %s already", f.Compose, b.ID)
+		}
+	}
+	return nil
+}
+
+// allowAnswer fences workers: a late or second answer loses.
+func allowAnswer(l *Line, f *TestAnswered) error {
+	b := l.Build(f.Build)
+	var a *BuildArtifact
+	if b != nil {
+		a = b.Artifact(f.Artifact)
+	}
+	switch {
+	case a == nil || a.Attempt < f.Attempt:
+		return fmt.Errorf("nobody asked for test %d of %s %s", f.Attempt, f.Build, f.Artifact)
+	case a.Attempt > f.Attempt:
+		return fmt.Errorf("the answer to test %d of %s %s came too late: test %d was asked for at %s", f.Attempt, f.Build, f.Artifact, a.Attempt, a.AskedAt.Format(time.RFC3339))
+	case a.Answer() != nil:
+		return fmt.Errorf("test %d of %s %s was answered already, by run %s", f.Attempt, f.Build, f.Artifact, a.Answer().Run)
+	}
+	return nil
+}
+
+func allowWaiver(p *Policy, l *Line, by Actor, f *CheckWaived, now time.Time) error {
+	b := l.Build(f.Build)
+	switch {
+	case b == nil || b.Seen.IsZero():
+		return fmt.Errorf("there is no build %s", f.Build)
+	case f.Artifact != "" && b.Artifact(f.Artifact) == nil:
+		return fmt.Errorf("%s has no artifact %s", f.Build, f.Artifact)
+	case l.Waiver(f.Waiver) != nil:
+		return fmt.Errorf("there is a waiver %q already", f.Waiver)
+	case !f.Expires.After(now):
+		return fmt.Errorf("it would expire at %s, which is past", f.Expires.Format(time.RFC3339))
+	}
+	for _, a := range b.Artifacts {
+		if f.Forced || f.Artifact != "" && f.Artifact != a.ID {
+			continue
+		}
+		if _, ok := p.wanted(a.ID); ok && a.Known && (a.Attempt == 0 || a.Answer() == nil && now.Before(a.Deadline)) {
+			return fmt.Errorf("the test of %s has not finished: wait for it, or force the waiver", a.ID)
+		}
+	}
+	return p.may(by, MayWaive, f.Check)
+}
+
+// AnswerOf makes the answer to a request of what a run found. What it holds of
+// the guest's words is cleaned and cut; results is where the run's folder can
+// be had.
+func AnswerOf(q TestRequested, run *reports.Run, results string) *TestAnswered {
+	judged, _ := reports.Judge(run.Suites)
+	f := &TestAnswered{
+		Build: q.Build, Artifact: q.Artifact, Attempt: q.Attempt, Digest: run.Image.Digest,
+		Verdict: run.Verdict, Reason: reports.Line(run.Reason, maxWord), Harsher: run.Verdict != judged,
+		Run: run.ID, Results: results, Finished: run.Finished.UTC(),
+	}
+	cases := map[string]int{}
+	for _, s := range run.Suites {
+		cases[s.Name] += len(s.Cases)
+		for _, c := range s.Cases {
+			switch {
+			case c.Outcome == reports.Passed && c.Fault == reports.FaultNone && c.Blocking:
+				f.Passed = append(f.Passed, c.ID)
+			case c.Outcome == reports.Passed && c.Fault == reports.FaultNone:
+				f.PassedAdvisory = append(f.PassedAdvisory, c.ID)
+			default:
+				f.Cases = append(f.Cases, caseOf(c))
+			}
+		}
+	}
+	for _, s := range run.Suites {
+		if cases[s.Name] == 0 {
+			f.Empty = append(f.Empty, s.Name)
+			cases[s.Name] = -1
+		}
+	}
+	return f
+}
+
+// Bounds of what a case brings into the history, in bytes and entries: the rest
+// stands in the results folder.
+const (
+	eventMessage  = 600
+	eventExcerpt  = 2 << 10
+	eventEvidence = 8
+)
+
+func caseOf(c reports.Case) Case {
+	out := Case{Check: c.ID, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking,
+		Message: reports.Line(c.Message, eventMessage), Replay: reports.Line(c.Replay, eventMessage)}
+	if c.Known != nil {
+		out.Known = &reports.Known{Tracker: reports.Line(c.Known.Tracker, eventMessage), Reason: reports.Line(c.Known.Reason, eventMessage), Expires: reports.Line(c.Known.Expires, 40)}
+	}
+	for _, e := range c.Evidence[:min(len(c.Evidence), eventEvidence)] {
+		if e.Path != "" {
+			out.Evidence = append(out.Evidence, e.Path)
+		}
+		if out.Excerpt == "" && e.Excerpt != "" {
+			out.Excerpt = reports.Clean(e.Excerpt)
+			if len(out.Excerpt) > eventExcerpt {
+				out.Excerpt = strings.ToValidUTF8(out.Excerpt[:eventExcerpt], "") + "…"
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,231 @@
+package release
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Backoff is how long after a failed attempt the next is made: a minute,
+// doubled each time, an hour at most, so that a tracker that is down for a day
+// costs some thirty attempts.
+func Backoff(attempt int) time.Duration {
+	d := time.Minute
+	for range min(attempt-1, 6) {
+		d *= 2
+	}
+	return min(d, time.Hour)
+}
+
+// Effects is what the world outside is owed and does not have yet, sorted by
+// key. Those with a Due after now wait: for a failed attempt's back-off, or for
+// an attempt that is under way here or elsewhere. What one adapter cannot do
+// never keeps another from its work, except that nothing is published unsigned
+// and nothing is announced before it is published.
+func Effects(p *Policy, s *State, now time.Time) []Effect {
+	if p.Check() != nil {
+		return nil
+	}
+	l := s.Line(p.Stream)
+	var out []Effect
+	add := func(e Effect) {
+		x := l.Effect(e.Key)
+		if x.Done != nil || x.Dropped != nil {
+			return
+		}
+		e.Stream, e.Attempt, e.Unsure, e.LastError = p.Stream, x.Attempt+1, x.Started, x.LastError
+		e.Due = x.Retry
+		if x.Started && x.Lease.After(e.Due) {
+			e.Due = x.Lease
+		}
+		out = append(out, e)
+	}
+	rebuildEffects(p, l, add)
+	releaseEffects(p, s, l, add)
+	for _, t := range p.Trackers {
+		bugEffects(p, l, t, add)
+	}
+	holdBusyTargets(l, out)
+	slices.SortFunc(out, func(a, b Effect) int { return strings.Compare(string(a.Key), string(b.Key)) })
+	return out
+}
+
+// holdBusyTargets keeps effects from one target while an attempt of a
+// superseded effect may still be at work there.
+func holdBusyTargets(l *Line, effects []Effect) {
+	for i := range effects {
+		prefix := targetPrefix(effects[i])
+		for k, x := range l.effects {
+			if k != effects[i].Key && x.Started && x.Done == nil && x.Lease.After(effects[i].Due) && strings.HasPrefix(string(k), prefix) {
+				effects[i].Due = x.Lease
+			}
+		}
+	}
+}
+
+// Keys are KIND/TARGET/..., so that the effects on one target share a prefix.
+func key(kind EffectKind, target string, rest ...any) EffectKey {
+	return EffectKey(string(kind) + "/" + target + "/" + strings.TrimSuffix(strings.ReplaceAll(fmt.Sprintln(rest...), " ", "/"), "\n"))
+}
+
+func targetPrefix(e Effect) string { return string(e.Kind) + "/" + e.Target + "/" }
+
+func rebuildEffects(p *Policy, l *Line, add func(Effect)) {
+	if p.Follow == nil || !p.Follow.Rebuild {
+		return
+	}
+	for _, r := range l.rebuilds {
+		if !r.Asked || r.Failed != nil {
+			continue
+		}
+		q := r.RebuildRequested
+		add(Effect{Key: key(EffectRebuild, p.Follow.Rebuilder, q.From.Stream, q.From.Build, q.Number), Kind: EffectRebuild, Target: p.Follow.Rebuilder, Rebuild: &q})
+	}
+}
+
+// releaseEffects signs, publishes and announces what is out.
+func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
+	out, revoked := l.Out(), l.LastRevoked()
+	if out == nil && revoked == nil {
+		return
+	}
+	// cause is the event that made out the release.
+	var cause uint64
+	work := PublishWork{Revoked: revoked}
+	if out != nil {
+		cause, work.Release, work.Build = out.Seq, *out, l.Build(out.Build)
+	}
+	if revoked != nil && revoked.Revoked.Seq > cause {
+		cause, work.Fallback = revoked.Revoked.Seq, out != nil
+	}
+	if out != nil {
+		done := true
+		for _, k := range p.Keys {
+			kk := key(EffectSign, k.Name, out.Seq)
+			add(Effect{Key: kk, Kind: EffectSign, Target: k.Name, Sign: signWork(k, work.Build, out)})
+			if x := l.Effect(kk); x.Done != nil {
+				work.Signed = append(work.Signed, x.Done.Files...)
+			} else {
+				done = false
+			}
+		}
+		if !done {
+			return
+		}
+	}
+	announced := true
+	for _, t := range p.Targets {
+		step, ok := nextStep(l, t, out, cause)
+		if !ok {
+			continue
+		}
+		if !t.AfterAnnounce {
+			announced = false
+		}
+		if isHeld(s, l, work.Build, t, cause) {
+			continue
+		}
+		w := work
+		w.Step = step
+		add(Effect{Key: publishKey(t, cause, step), Kind: EffectPublish, Target: t.Name, Publish: &w})
+	}
+	if !announced {
+		return
+	}
+	for _, c := range p.Announce {
+		add(Effect{Key: key(EffectAnnounce, c.Name, cause), Kind: EffectAnnounce, Target: c.Name, Announce: announceWork(p, l, out, revoked, work.Fallback)})
+	}
+}
+
+func publishKey(t Target, cause uint64, step Step) EffectKey {
+	return key(EffectPublish, t.Name, cause, step)
+}
+
+// nextStep is the first step at a target that is not done; ok is false when all
+// are. With nothing out, only the pointer moves: to the page that says so.
+func nextStep(l *Line, t Target, out *Release, cause uint64) (Step, bool) {
+	steps := t.Steps
+	switch {
+	case out == nil:
+		steps = []Step{StepPointer}
+	case len(steps) == 0:
+		steps = PublishSteps
+	}
+	for _, step := range PublishSteps {
+		if slices.Contains(steps, step) && l.Effect(publishKey(t, cause, step)).Done == nil {
+			return step, true
+		}
+	}
+	return "", false
+}
+
+// IsPublished reports whether every target that announcements wait for has the
+// present release.
+func IsPublished(p *Policy, s *State) bool {
+	l := s.Line(p.Stream)
+	out, revoked := l.Out(), l.LastRevoked()
+	if out == nil {
+		return false
+	}
+	cause := out.Seq
+	if revoked != nil {
+		cause = max(cause, revoked.Revoked.Seq)
+	}
+	return !slices.ContainsFunc(p.Targets, func(t Target) bool {
+		_, open := nextStep(l, t, out, cause)
+		return open && !t.AfterAnnounce
+	})
+}
+
+// isHeld stops a release that a person objected to after it was decided, as
+// long as no reader has seen any of it at the target. What readers have seen a
+// part of is finished, and is taken back by a revocation.
+func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
+	if b == nil || !b.MarkedBad && l.Block == nil && len(s.Findings()) == 0 {
+		return false
+	}
+	for _, step := range []Step{StepRefs, StepImages, StepPointer} {
+		if l.Effect(publishKey(t, cause, step)).Attempt > 0 {
+			return false
+		}
+	}
+	return l.LastRevoked() == nil // a fallback takes something worse away
+}
+
+func signWork(k Key, b *Build, r *Release) *SignWork {
+	w := &SignWork{Build: r.Build, Key: k.Name, Commits: b.Commits}
+	for _, t := range r.Artifacts {
+		if a := b.Artifact(t.Artifact); a != nil && a.Digest == t.Digest {
+			w.Artifacts = append(w.Artifacts, a.Artifact)
+			if ans := a.Answer(); ans != nil {
+				w.Answers = append(w.Answers, *ans)
+			}
+		}
+	}
+	return w
+}
+
+func announceWork(p *Policy, l *Line, out, revoked *Release, fallback bool) *AnnounceWork {
+	w := &AnnounceWork{}
+	if fallback || out == nil {
+		w.Revoked = revoked
+	}
+	if out != nil {
+		w.Release = *out
+		b := l.Build(out.Build)
+		arch := out.Artifacts[0].Artifact.Arch()
+		w.PackagesNow = b.PackagesAt(arch)
+		if before := l.Build(out.Previous); before != nil {
+			w.PackagesBefore = before.PackagesAt(arch)
+		}
+		w.Known = failuresIn(p, b)
+	}
+	for _, b := range l.Bugs() {
+		if b.Open {
+			w.Bugs = append(w.Bugs, cmp.Or(b.URL, b.Ref))
+		}
+	}
+	return w
+}
