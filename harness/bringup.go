@@ -28,6 +28,11 @@ const (
 	stuckAfter = 150 * time.Second
 	// stuckWhenUp is the same once the console shows that the boot is over.
 	stuckWhenUp = 45 * time.Second
+	// refusedFor ends a boot whose SSH server has refused the seed's keys that
+	// long, the last refusedSilent of it without a word on the console. Asking
+	// keeps an emulated guest busy, so it would never count as idle.
+	refusedFor    = 3 * time.Minute
+	refusedSilent = time.Minute
 )
 
 // notUpError is a boot that did not come up, and whose fault that is.
@@ -98,13 +103,13 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 		err   error
 	}
 	answers := make(chan answer, 1)
-	stages := make(chan struct{}, 16)
+	stages := make(chan guest.Observation, 16)
 	wait, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		g, ready, err := i.enter(wait, func(guest.Observation) {
+		g, ready, err := i.enter(wait, func(o guest.Observation) {
 			select {
-			case stages <- struct{}{}:
+			case stages <- o:
 			default: // only a hint of progress
 			}
 		})
@@ -158,8 +163,8 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 			}
 		case <-i.machine.Gone():
 			return fail(answer{})
-		case <-stages:
-			idle.progress(time.Now())
+		case o := <-stages:
+			idle.progress(o)
 		case now := <-tick.C:
 			cpu, err := i.machine.CPUTime(ctx)
 			if errors.Is(err, machine.ErrPaused) {
@@ -170,8 +175,8 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 				continue // its end shows elsewhere
 			}
 			idle.look(now, cpu, i.console.Bytes())
-			if idle.stuck(now) {
-				e.idle = true
+			e.idle, e.refused = idle.stuck(now), idle.refuses(now)
+			if e.idle || e.refused {
 				return fail(answer{})
 			}
 		}
@@ -186,17 +191,39 @@ type idleWatch struct {
 	cpu   time.Duration
 	bytes int64
 	up    bool // the console shows a finished boot
+	// silent is since when the console has been, refused since when the SSH
+	// server has known nothing of the seed's keys; zero when it does.
+	silent, refused time.Time
 }
 
-func newIdleWatch(now time.Time) *idleWatch { return &idleWatch{since: now, at: now} }
+func newIdleWatch(now time.Time) *idleWatch { return &idleWatch{since: now, at: now, silent: now} }
 
-func (w *idleWatch) progress(now time.Time) { w.since = now }
+// progress takes a step forward that was seen over SSH.
+func (w *idleWatch) progress(o guest.Observation) {
+	w.since = o.At
+	switch o.Stage {
+	case guest.StageHostKey, guest.StageLogin:
+		if w.refused.IsZero() {
+			w.refused = o.At
+		}
+	default:
+		w.refused = time.Time{}
+	}
+}
+
+// refuses reports a guest that is up, and whose SSH server will not let us in.
+func (w *idleWatch) refuses(now time.Time) bool {
+	return !w.refused.IsZero() && now.Sub(w.refused) >= refusedFor && now.Sub(w.silent) >= refusedSilent
+}
 
 // look takes a reading of the guest's CPU time and console.
 func (w *idleWatch) look(now time.Time, cpu time.Duration, bytes int64) {
 	busy := float64(cpu-w.cpu) > idleShare*float64(now.Sub(w.at))
 	if busy || bytes != w.bytes {
 		w.since = now
+	}
+	if bytes != w.bytes {
+		w.silent = now
 	}
 	w.at, w.cpu, w.bytes = now, cpu, bytes
 }

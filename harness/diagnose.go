@@ -105,8 +105,11 @@ type ending struct {
 	bytes int64
 	// idle is true when the guest's CPUs had been idle for a while: it was
 	// waiting for something that will not come, not starved.
-	idle   bool
-	waited time.Duration
+	idle bool
+	// refused is true when SSH had refused the seed's keys for minutes: the
+	// guest itself said so, however slow it is.
+	refused bool
+	waited  time.Duration
 }
 
 // diagnosis is whose fault a failed boot is.
@@ -159,7 +162,7 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	stage, last := furthest(e.err)
 	seen := func(k console.Kind) bool { return hasKind(e.findings, k) }
 	fault := reports.FaultInfra
-	if e.idle {
+	if e.idle || e.refused && (stage == guest.StageHostKey || stage == guest.StageLogin) {
 		fault = reports.FaultImage
 	}
 	waited := e.waited.Round(time.Second)

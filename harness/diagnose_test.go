@@ -110,3 +110,41 @@ func TestIdleWatch(t *testing.T) {
 		t.Error("a byte on the console is a sign of life")
 	}
 }
+
+func TestRefusedKeysAreTheImagesFaultHoweverBusyItIs(t *testing.T) {
+	e := ending{bytes: 100, waited: 5 * time.Minute, err: &guest.NotReadyError{Stage: guest.StageLogin, Last: errors.New("refused")}}
+	if d := diagnose(e, accel.TCG); d.Fault != reports.FaultInfra {
+		t.Errorf("in doubt: %+v", d)
+	}
+	e.refused = true
+	if d := diagnose(e, accel.TCG); d.Fault != reports.FaultImage || d.Check != bootSeed {
+		t.Errorf("refused for minutes: %+v", d)
+	}
+	e.err = &guest.NotReadyError{Stage: guest.StageBoot}
+	if d := diagnose(e, accel.TCG); d.Fault != reports.FaultInfra {
+		t.Errorf("let in since: %+v", d)
+	}
+}
+
+func TestIdleWatchKnowsARefusal(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	w := newIdleWatch(at(0))
+	w.progress(guest.Observation{Stage: guest.StageLogin, At: at(10)})
+	look := func(s int, bytes int64) bool {
+		w.look(at(s), time.Duration(s)*time.Second, bytes) // busy all the time
+		return w.refuses(at(s)) && !w.stuck(at(s))
+	}
+	for _, c := range []struct {
+		at    int
+		bytes int64
+		want  bool
+	}{{100, 1, false}, {185, 2, false}, {200, 3, false}, {255, 3, false}, {260, 3, true}} {
+		if got := look(c.at, c.bytes); got != c.want {
+			t.Errorf("after %d s: %v, want %v", c.at, got, c.want)
+		}
+	}
+	w.progress(guest.Observation{Stage: guest.StageNoLogin, At: at(261)})
+	if look(400, 3) {
+		t.Error("it lets us in by now")
+	}
+}
