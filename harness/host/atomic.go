@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -153,7 +152,7 @@ func (c atomic) Prune(ctx context.Context) (Outcome, error) {
 // table asks with --json as the last word, and without it where that is not known.
 func (c atomic) table(ctx context.Context, args ...string) (string, error) {
 	r, err := c.ask(ctx, args...)
-	if err == nil && !r.OK() && unknownOption.MatchString(r.Stderr) {
+	if err == nil && !r.OK() && !knows(args, r.Stderr) {
 		args = args[:len(args)-1]
 		r, err = c.ask(ctx, args...)
 	}
@@ -170,8 +169,7 @@ func (c cli) do(ctx context.Context, args ...string) (Outcome, error) {
 		return o, err
 	}
 	if !r.OK() {
-		o.Reason = reasonOf(o.Output)
-		return o, c.refused(args, r)
+		return o, c.failed(&o, r)
 	}
 	o.Reason = nothingIn(o.Output)
 	o.Changed = o.Reason == ""
@@ -208,7 +206,8 @@ func ParseContainers(text string) (all []Container, err error) {
 		}
 		return all, nil
 	}
-	rows, err := columns(text, "CONTAINER ID", "IMAGE", "NAME", "COMMAND", "CREATED", "STATE", "STATUS", "BACKEND", "RUNTIME")
+	// Every version's table ends with the runtime; docker's does not.
+	rows, err := columns(text, "RUNTIME", "CONTAINER ID", "IMAGE", "NAME", "COMMAND", "CREATED", "STATE", "STATUS", "BACKEND")
 	if err != nil {
 		return nil, fmt.Errorf("cannot read atomic's containers: %w", err)
 	}
@@ -254,7 +253,7 @@ func ParseContainerImages(text string) (all []ContainerImage, err error) {
 		}
 		return all, nil
 	}
-	rows, err := columns(text, "REPOSITORY", "TAG", "IMAGE ID", "CREATED", "VIRTUAL SIZE", "TYPE")
+	rows, err := columns(text, "TYPE", "REPOSITORY", "TAG", "IMAGE ID", "CREATED", "VIRTUAL SIZE")
 	if err != nil {
 		return nil, fmt.Errorf("cannot read atomic's images: %w", err)
 	}
@@ -268,10 +267,10 @@ func ParseContainerImages(text string) (all []ContainerImage, err error) {
 	return all, nil
 }
 
-// columns reads a table whose head has some of the names given; a column goes
-// from its name to the next. Marks before the first column are left out. No
+// columns reads a table whose head has the needed name and some of the others;
+// a column goes from its name to the next. Marks before the first column are left out. No
 // text at all is no row.
-func columns(text string, names ...string) (rows []map[string]string, err error) {
+func columns(text, needed string, names ...string) (rows []map[string]string, err error) {
 	type column struct {
 		name string
 		at   int
@@ -283,14 +282,14 @@ func columns(text string, names ...string) (rows []map[string]string, err error)
 		}
 		cells := []rune(line)
 		if head == nil {
-			for _, name := range names {
+			for _, name := range append(names, needed) {
 				if i := strings.Index(line, name); i >= 0 {
 					head = append(head, column{name, len([]rune(line[:i]))})
 				}
 			}
 			slices.SortFunc(head, func(a, b column) int { return a.at - b.at })
-			if len(head) < 3 {
-				return nil, errors.New("it has no head that is known")
+			if len(head) < 3 || !strings.Contains(line, needed) {
+				return nil, fmt.Errorf("line %d: %.120q is no head that is known", n+1, line)
 			}
 			head[0].at = 0
 			continue

@@ -33,12 +33,12 @@ func (d bootc) Upgrade(ctx context.Context, o UpgradeOptions) (Outcome, error) {
 	case len(o.Install)+len(o.Uninstall) > 0:
 		return Outcome{}, d.lacks("upgrade --install")
 	}
-	return d.do(ctx, "upgrade", !o.Check, o.Reboot, flags("bootc upgrade", o.Check, "--check", o.DownloadOnly, "--download-only",
+	return d.do(ctx, !o.Check, o.Reboot, flags("bootc upgrade", o.Check, "--check", o.DownloadOnly, "--download-only",
 		o.FromDownloaded, "--from-downloaded", o.Reboot, "--apply")...)
 }
 
 func (d bootc) Rollback(ctx context.Context, o RollbackOptions) (Outcome, error) {
-	return d.do(ctx, "rollback", true, o.Reboot, flags("bootc rollback", o.Reboot, "--apply")...)
+	return d.do(ctx, true, o.Reboot, flags("bootc rollback", o.Reboot, "--apply")...)
 }
 
 // Rebase is switch. A revision is part of the target, as a tag or digest.
@@ -53,7 +53,7 @@ func (d bootc) Rebase(ctx context.Context, o RebaseOptions) (Outcome, error) {
 	if o.Transport != "" && o.Transport != "registry" {
 		args = append(args, "--transport="+o.Transport)
 	}
-	return d.do(ctx, "switch", true, o.Reboot, append(args, o.Target)...)
+	return d.do(ctx, true, o.Reboot, append(args, o.Target)...)
 }
 
 // Unlock is usr-overlay, which the next boot takes away.
@@ -61,21 +61,16 @@ func (d bootc) Unlock(ctx context.Context, o UnlockOptions) (Outcome, error) {
 	if o.Hotfix || o.Transient {
 		return Outcome{}, d.lacks("usr-overlay that stays")
 	}
-	return d.do(ctx, "usr-overlay", true, false, "bootc", "usr-overlay")
+	return d.do(ctx, true, false, "bootc", "usr-overlay")
 }
 
-func (d bootc) do(ctx context.Context, verb Operation, changes, reboot bool, args ...string) (Outcome, error) {
+func (d bootc) do(ctx context.Context, changes, reboot bool, args ...string) (Outcome, error) {
 	o, r, err := d.change(ctx, reboot, args...)
 	if err != nil || o.Rebooting {
 		return o, err
 	}
 	if !r.OK() {
-		// A bootc that is older than the option names it; clap exits with 2.
-		if r.Exit == 2 && unknownOption.MatchString(r.Stderr) {
-			return o, d.lacks(verb + " with the options asked for: " + Operation(strings.Join(args[2:], " ")))
-		}
-		o.Reason = reasonOf(o.Output)
-		return o, d.refused(args, r)
+		return o, d.failed(&o, r)
 	}
 	readBootc(&o, r.Stdout)
 	o.Changed = changes && o.Reason == ""

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +34,13 @@ const (
 	askLimit    = 30 * time.Second
 )
 
-// ask runs a command that only looks.
+// ask runs a command that only looks. An answer that was cut short is none.
 func (c cli) ask(ctx context.Context, args ...string) (guest.Result, error) {
-	return c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: askLimit})
+	r, err := c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: askLimit})
+	if err == nil && r.Truncated {
+		err = fmt.Errorf("cannot read what %q says: it is more than %d bytes", strings.Join(args, " "), guest.DefaultMaxOutput)
+	}
+	return r, err
 }
 
 // operands refuses names that the tool would take for options.
@@ -60,6 +66,29 @@ func (c cli) change(ctx context.Context, reboot bool, args ...string) (Outcome, 
 		return o, guest.Result{}, nil
 	}
 	return o, r, err
+}
+
+// The words of GLib, of Python's argparse and of clap for an option or a
+// command that they do not know.
+var notKnown = regexp.MustCompile(`(?m)^(?:\S+: )?error: (?:Unknown option|[Uu]nrecognized arguments?:|unexpected argument|` +
+	`Unknown (?:command|"\w+" subcommand)|unrecognized subcommand|.*invalid choice:) ['"]?([A-Za-z-]+)`)
+
+// knows reports whether the tool knows what it was asked with args. It counts
+// only what stands in args: a program that the tool runs may be asked wrongly,
+// and that is the tool's failure.
+func knows(args []string, said string) bool {
+	m := notKnown.FindStringSubmatch(said)
+	return m == nil || !slices.ContainsFunc(args, func(a string) bool { return a == m[1] || strings.HasPrefix(a, m[1]+"=") })
+}
+
+// failed is the error for an operation that failed: an *UnsupportedError where
+// the tool is too old for it.
+func (c cli) failed(o *Outcome, r guest.Result) error {
+	if !knows(o.Args, r.Stderr) {
+		return c.lacks(Operation(strings.TrimPrefix(strings.Join(o.Args, " "), string(c.tool)+" ")))
+	}
+	o.Reason = reasonOf(o.Output)
+	return c.refused(o.Args, r)
 }
 
 // refused is the error for a command that failed.

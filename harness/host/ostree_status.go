@@ -75,9 +75,12 @@ func ostreeJSON(text string) (all []Deployment, err error) {
 // pending and what is a rollback was not told before 2018.9, and is worked out
 // from the order.
 func ostreeText(text string) (out []Deployment, err error) {
+	if strings.TrimSpace(text) == "No deployments." {
+		return nil, nil
+	}
 	for n, line := range lines(text) {
 		switch trimmed := strings.TrimSpace(line); {
-		case trimmed == "" || trimmed == "No deployments.":
+		case trimmed == "":
 		case strings.HasPrefix(line, "    "):
 			if len(out) == 0 {
 				return nil, fmt.Errorf("line %d: %.80q belongs to no deployment", n+1, line)
@@ -90,6 +93,9 @@ func ostreeText(text string) (out []Deployment, err error) {
 			}
 			out = append(out, d)
 		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("it is empty")
 	}
 	return out, nil
 }

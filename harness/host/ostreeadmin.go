@@ -172,16 +172,10 @@ func (d ostreeAdmin) do(ctx context.Context, reboot bool, args ...string) (Outco
 		return o, err
 	}
 	if !r.OK() {
-		if unknownOption.MatchString(r.Stderr) || unknownCommand.MatchString(r.Stderr) {
-			return o, d.lacks(Operation(fmt.Sprintf("%q", args[2:])))
-		}
-		o.Reason = reasonOf(o.Output)
-		return o, d.refused(args, r)
+		return o, d.failed(&o, r)
 	}
 	o.Reason = nothingIn(r.Stdout)
 	o.Changed = o.Reason == ""
 	o.Rebooting = reboot && o.Changed
 	return o, nil
 }
-
-var unknownCommand = regexp.MustCompile(`Unknown (?:command|"admin" subcommand|subcommand)`)

@@ -26,6 +26,7 @@ var known = []struct {
 	{Conflict, regexp.MustCompile(`[Cc]ould not depsolve|conflicting requests|conflicts with|cannot install both|base packages would be replaced`)},
 	{EtcConflict, regexp.MustCompile(`cannot merge|[Mm]erg\w+ (?:of )?/etc|/etc merge`)},
 	{Older, regexp.MustCompile(`chronologically older`)},
+	{StagedFirst, regexp.MustCompile(`Staged deployment \(remove with cleanup`)},
 	{NoRollback, regexp.MustCompile(`[Nn]o rollback|Rollback is not container image based|No previous deployment|previous deployment to rollback`)},
 	{Unlocked, regexp.MustCompile(`already (?:in )?unlocked`)},
 	{NoChange, regexp.MustCompile(`Old and new refs are equal|refspecs? (?:are|is) equal|is already present|is already installed|already (?:enabled|disabled)`)},

@@ -53,6 +53,8 @@ const (
 	Older Reason = "older"
 	// NoRollback: there is no deployment to go back to.
 	NoRollback Reason = "no-rollback"
+	// StagedFirst: a staged deployment stands in the way; a cleanup takes it away.
+	StagedFirst Reason = "staged-first"
 	// EtcConflict: changes under /etc cannot be carried over.
 	EtcConflict Reason = "etc-conflict"
 	// NotPrivileged: the user may not.

@@ -2,7 +2,7 @@ package host
 
 import (
 	"context"
-	"regexp"
+	"slices"
 	"strings"
 
 	"assay/harness/guest"
@@ -34,7 +34,7 @@ func roStatusOf(ctx context.Context, c cli, command ...string) (Status, error) {
 	switch {
 	case r.OK():
 		s, err = ParseRPMOSTreeJSON([]byte(r.Stdout))
-	case unknownOption.MatchString(r.Stderr):
+	case !knows(args, r.Stderr):
 		args = args[:len(args)-1]
 		if r, err = c.ask(ctx, args...); err != nil {
 			return Status{}, err
@@ -49,9 +49,6 @@ func roStatusOf(ctx context.Context, c cli, command ...string) (Status, error) {
 	s.Tool = c.tool
 	return s, err
 }
-
-// The words of GLib, of Python's argparse and of clap.
-var unknownOption = regexp.MustCompile(`[Uu]nknown option|unrecognized arguments|unexpected argument`)
 
 func (d rpmOSTree) Upgrade(ctx context.Context, o UpgradeOptions) (Outcome, error) {
 	if o.FromDownloaded {
@@ -201,8 +198,7 @@ func (d rpmOSTree) do(ctx context.Context, changes, reboot bool, args ...string)
 // roOutcome reads what rpm-ostree said, also through atomic host.
 func roOutcome(c cli, o Outcome, r guest.Result, changes, reboot bool) (Outcome, error) {
 	if !r.OK() && r.Exit != unchanged {
-		o.Reason = reasonOf(o.Output)
-		return o, c.refused(o.Args, r)
+		return o, c.failed(&o, r)
 	}
 	o.Diff = readDiff(r.Stdout)
 	o.Reason = nothingIn(r.Stdout)
@@ -216,6 +212,10 @@ func roOutcome(c cli, o Outcome, r guest.Result, changes, reboot bool) (Outcome,
 				o.Update.set(m[2], m[3])
 			}
 		}
+	}
+	// Until 2018 a check told the packages and nothing else.
+	if !changes && o.Update == nil && !o.Diff.Empty() && !slices.Contains(o.Args, "--dry-run") {
+		o.Update = &Update{Diff: o.Diff}
 	}
 	o.Changed = changes && o.Reason == ""
 	o.Rebooting = reboot && o.Changed
