@@ -21,6 +21,18 @@ func (s *State) find(seq uint64, kind, text string, raw []byte) {
 	s.Report(Finding{Key: fmt.Sprintf("%s:%d:%x", kind, seq, sum[:8]), Seq: seq, Text: text})
 }
 
+// lost is the finding of the run of events up to the one numbered to that are
+// missing or unreadable. It is the same while the run is the end of the history
+// and when more was appended after it.
+func (s *State) lost(to uint64) Finding {
+	text := fmt.Sprintf("events %d to %d are not there, or cannot be read", s.gap, to)
+	if s.gap == to {
+		text = fmt.Sprintf("event %d is not there, or cannot be read", to)
+	}
+	sum := sha256.Sum256([]byte(s.head.Hash))
+	return Finding{Key: fmt.Sprintf("lost:%d-%d:%x", s.gap, to, sum[:8]), Seq: s.gap, Text: text}
+}
+
 // Apply folds the next record and checks that it continues the chain. What is
 // wrong with it becomes a finding; it returns nothing because there is nothing
 // the caller could do instead.
@@ -28,19 +40,25 @@ func (s *State) find(seq uint64, kind, text string, raw []byte) {
 // Deliveries of machines (builds, tests, effects) may come in any order and any
 // number of times; the words of people count in the order of the history.
 func (s *State) Apply(r Record) {
-	if r.Seq != s.head.Seq+1 {
-		if r.Seq <= s.head.Seq {
-			s.find(r.Seq, "order", fmt.Sprintf("event %d came after event %d", r.Seq, s.head.Seq), r.Raw)
-			return
-		}
-		s.find(s.head.Seq+1, "lost", fmt.Sprintf("events %d to %d are not there", s.head.Seq+1, r.Seq-1), nil)
+	if r.Seq <= s.head.Seq {
+		s.find(r.Seq, "order", fmt.Sprintf("event %d came after event %d", r.Seq, s.head.Seq), r.Raw)
+		return
+	}
+	if s.gap == 0 && (r.Seq > s.head.Seq+1 || r.Err != nil) {
+		s.gap = s.head.Seq + 1
+	}
+	if r.Err != nil {
+		// The hash stays that of the last event that could be read.
+		s.head.Seq = r.Seq
+		return
+	}
+	gap := s.gap > 0
+	if gap {
+		s.Report(s.lost(r.Seq - 1))
+		s.gap = 0
 	}
 	before := s.head
 	s.head = Head{Seq: r.Seq, Hash: HashOf(r.Raw)}
-	if r.Err != nil {
-		s.find(r.Seq, "unreadable", fmt.Sprintf("event %d cannot be read from storage: %v", r.Seq, r.Err), nil)
-		return
-	}
 	e, err := Decode(r.Raw)
 	var unknown *UnknownError
 	if err != nil && !errors.As(err, &unknown) {
@@ -50,7 +68,7 @@ func (s *State) Apply(r Record) {
 	if e.Seq != r.Seq {
 		s.find(r.Seq, "moved", fmt.Sprintf("event %d says that it is event %d", r.Seq, e.Seq), r.Raw)
 	}
-	if e.Prev != before.Hash {
+	if !gap && e.Prev != before.Hash {
 		s.find(r.Seq, "chain", fmt.Sprintf("event %d does not continue event %d: one of the two was changed, or events between them are lost", r.Seq, before.Seq), r.Raw)
 	}
 	if (e.Type == "history.opened") != (r.Seq == 1) {

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -78,9 +79,13 @@ func (s *State) CatchUp(ctx context.Context, log Log) error {
 //
 // An error may leave the first events recorded: each must make sense alone.
 func (s *State) Update(ctx context.Context, log Log, decide func(*State) ([]Event, error)) error {
-	for {
+	var moved error
+	for at := s.Head(); ; at = s.Head() {
 		if err := s.CatchUp(ctx, log); err != nil {
 			return err
+		}
+		if moved != nil && s.Head() == at {
+			return fmt.Errorf("%w, and shows nothing new after event %d: its storage is damaged", moved, at.Seq)
 		}
 		events, err := decide(s)
 		if err != nil {
@@ -90,6 +95,7 @@ func (s *State) Update(ctx context.Context, log Log, decide func(*State) ([]Even
 		if !errors.Is(err, ErrMoved) {
 			return err
 		}
+		moved = err
 		if err := ctx.Err(); err != nil {
 			return err
 		}

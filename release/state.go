@@ -24,7 +24,9 @@ type State struct {
 	seen     map[[16]byte]struct{}
 	findings map[string]Finding
 	looked   map[string]bool
-	streams  map[Stream]*Line
+	// gap is where the present run of unreadable events began, 0 outside one.
+	gap     uint64
+	streams map[Stream]*Line
 	// lists interns the lists of checks that passed: night after night they
 	// are the same.
 	lists map[[32]byte]CheckList
@@ -64,21 +66,17 @@ func idKey(id string) (k [16]byte) {
 // Findings are what is wrong with the history and was not acknowledged, in the
 // order of the history. While there is one, nothing is promoted.
 func (s *State) Findings() []Finding {
-	var out []Finding
-	for _, f := range s.findings {
-		if !s.looked[f.Key] {
-			out = append(out, f)
-		}
-	}
-	slices.SortFunc(out, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Key, b.Key)) })
-	return out
+	return slices.DeleteFunc(s.AllFindings(), func(f Finding) bool { return s.looked[f.Key] })
 }
 
 // AllFindings are those that a person has looked at, too.
 func (s *State) AllFindings() []Finding {
-	return slices.SortedFunc(maps.Values(s.findings), func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Key, b.Key))
-	})
+	out := slices.Collect(maps.Values(s.findings))
+	if s.gap > 0 {
+		out = append(out, s.lost(s.head.Seq))
+	}
+	slices.SortFunc(out, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Key, b.Key)) })
+	return out
 }
 
 // Streams are the streams with any event, sorted.
