@@ -25,19 +25,20 @@ func (f Found) Driver(t Tool) (Driver, bool) {
 }
 
 // detectScript prints each tool that the guest has on a line of its own. A
-// tool that manages deployments counts where the host was booted from one. An
-// `atomic` without rpm-ostree has no host command, and lists it as no command.
+// tool that manages deployments counts where the host was booted from one; of
+// bootc's composefs hosts only bootc knows. `atomic` has a host command where
+// there is an rpm-ostree, and runs system containers where there is a runtime.
 const detectScript = `
 has() { command -v "$1" >/dev/null 2>&1; }
 if [ -e /run/ostree-booted ]; then
 	has rpm-ostree && echo rpm-ostree
-	has atomic && atomic host --help >/dev/null 2>&1 && echo "atomic host"
+	has rpm-ostree && has atomic && echo "atomic host"
 	has bootc && echo bootc
 	has ostree && echo "ostree admin"
-elif has bootc && bootc status --json 2>/dev/null | grep -q '"composefs"'; then
+elif has bootc && bootc status --json 2>/dev/null | grep -q '"verity"'; then
 	echo bootc
 fi
-has atomic && has runc && echo atomic
+has atomic && { has runc || has crun; } && echo atomic
 has podman && [ -x /usr/lib/systemd/system-generators/podman-system-generator ] && echo quadlet
 exit 0`
 

@@ -115,8 +115,12 @@ func parseQuadlets(text string) (all []Container, err error) {
 		case "ActiveEnterTimestamp":
 			con.Created = value
 		case "ActiveState":
-			con.State, con.Running = value, value == "active"
+			con.Running = value == "active"
+			if con.State == "" {
+				con.State = value
+			}
 		case "LoadState":
+			// A unit that the generator did not make has no state but this.
 			if value != "loaded" {
 				con.State = value
 			}
