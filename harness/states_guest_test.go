@@ -3,18 +3,21 @@ package harness
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"assay/fixtures/refimage"
 	"assay/harness/guest"
+	"assay/harness/livedin"
+	"assay/harness/trees"
 	"assay/reports"
 	"assay/suites/check"
 )
 
 // TestUpgradedStateIsMadeOnce boots the reference image, derives the upgraded
 // state from it, and forks that: the fork runs the new tree, and the booted
-// state still forks the old one.
+// state still forks the old one. Then the same with a derived update.
 func TestUpgradedStateIsMadeOnce(t *testing.T) {
 	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
 		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
@@ -84,6 +87,53 @@ func TestUpgradedStateIsMadeOnce(t *testing.T) {
 		if err := i.close(); err != nil {
 			t.Error(err)
 		}
+	}
+	deriveInstead(t, s)
+}
+
+// deriveInstead makes the session forget its update repository: the update is
+// derived from the image's own tree, and the guest upgraded to that.
+func deriveInstead(t *testing.T, s *session) {
+	t.Helper()
+	s.opt.UpdateRepo = ""
+	s.trees = &treeSource{s: s}
+	s.services.handlers[updatesPort] = trees.Handler(s.treeRepo())
+	delete(s.states.made, check.Upgraded)
+	snap, err := s.states.get(t.Context(), check.Upgraded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := s.trees.get(t.Context())
+	if err != nil || !made.Derived {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	i, g, err := s.enterFork(t.Context(), snap, s.guestName("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		g.Close()
+		if err := i.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	f, err := guest.ReadFacts(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.OSTreeCommit != made.Newer.Commit || f.OSTreeVersion != made.Newer.Version {
+		t.Errorf("it runs %s (%s), want %+v", f.OSTreeCommit, f.OSTreeVersion, made.Newer)
+	}
+	left, err := livedin.Left(t.Context(), g)
+	if err != nil || !slices.Equal(left, livedin.All) {
+		t.Errorf("of the life before the upgrade %v is left, %v; want %v", left, err, livedin.All)
+	}
+	// A power cut ends in the same tree.
+	if err := g.PowerCut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := guest.ReadFacts(t.Context(), g); err != nil || again.OSTreeCommit != f.OSTreeCommit {
+		t.Errorf("after a power cut: %+v, %v", again, err)
 	}
 }
 

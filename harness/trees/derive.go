@@ -38,7 +38,7 @@ func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (
 	t := &check.Trees{Ref: branch(booted.Ref), Booted: booted, Derived: true,
 		Newer: check.Tree{Version: version + ".assay.2"}, Older: []check.Tree{{Version: version + ".assay.1"}}}
 	t.Newer.Ref, t.Older[0].Ref = t.Ref, t.Ref
-	r, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", deriveScript, "derive", booted.Commit, t.Older[0].Version, t.Newer.Version},
+	r, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", deriveScript, "derive", booted.Commit, t.Older[0].Version, t.Newer.Version, t.Ref},
 		Limit: deriveLimit})
 	if err != nil {
 		return nil, err

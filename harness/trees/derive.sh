@@ -1,6 +1,6 @@
 # Derives two trees from commit $1 in the host's own repository: versions $2
-# and $3, the second a child of the first. Prints their commits and the path of
-# a repository with the objects that are new.
+# and $3, the second a child of the first, both for ref $4. Prints their commits
+# and the path of a repository with the objects that are new.
 set -eu
 export LC_ALL=C
 system=/sysroot/ostree/repo
@@ -8,11 +8,12 @@ system=/sysroot/ostree/repo
 mount -o remount,rw /sysroot 2>/dev/null || mount -o remount,rw / 2>/dev/null || true
 work=$(mktemp -d /var/tmp/assay-derive.XXXXXX)
 help=$(ostree commit --help)
-set -- "$@" --orphan
+base=$1 older=$2 newer=$3 ref=$4
+set -- --orphan
+# A commit that names no ref is refused where it names what it is for.
+case $help in *--bind-ref*) set -- "$@" --bind-ref="$ref" ;; esac
 case $help in *--bootable*) set -- "$@" --bootable ;; esac
 case $help in *--selinux-policy-from-base*) [ ! -e /sys/fs/selinux/enforce ] || set -- "$@" --selinux-policy-from-base ;; esac
-base=$1 older=$2 newer=$3
-shift 3
 derive() { # PARENT VERSION OPTIONS
 	parent=$1 version=$2
 	shift 2

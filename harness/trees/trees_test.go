@@ -50,7 +50,7 @@ func objectOf(commit string) string { return "objects/" + commit[:2] + "/" + com
 
 func TestDerive(t *testing.T) {
 	g := guesttest.New(t)
-	g.On("sh", "-c", deriveScript, "derive", strings.Repeat("0", 64), "41.3.assay.1", "41.3.assay.2").Prints(one + " " + two + " /var/tmp/x/repo\n")
+	g.On("sh", "-c", deriveScript, "derive", strings.Repeat("0", 64), "41.3.assay.1", "41.3.assay.2", "fedora/41/x86_64/iot").Prints(one + " " + two + " /var/tmp/x/repo\n")
 	g.On("tar", "-C", "/var/tmp/x/repo", "-cf", "-", "objects").Prints(archive(t, "objects/", objectOf(one), objectOf(two)))
 	dir := t.TempDir()
 	got, err := Derive(t.Context(), g, dir, check.Tree{Ref: "fedora:fedora/41/x86_64/iot", Commit: strings.Repeat("0", 64), Version: "41.3"})
@@ -74,7 +74,7 @@ func TestDeriveFromAHostileGuest(t *testing.T) {
 		"no archive":     {one + " " + two + " /x\n", "nonsense"},
 	} {
 		g := guesttest.New(t)
-		g.On("sh", "-c", deriveScript, "derive", "", "0.assay.1", "0.assay.2").Prints(c.says)
+		g.On("sh", "-c", deriveScript, "derive", "", "0.assay.1", "0.assay.2", "assay/update").Prints(c.says)
 		if c.tar != "" {
 			g.On("tar", "-C", "/x", "-cf", "-", "objects").Prints(c.tar)
 		}
