@@ -124,6 +124,7 @@ func ParseBootc(text []byte) (Status, error) {
 		return Status{}, fmt.Errorf("cannot read bootc's status: version %.80q is not known", in.APIVersion)
 	}
 	s := Status{Tool: Bootc}
+	var roles []string
 	add := func(e *bootcEntry, as string) {
 		if e == nil || err != nil {
 			return
@@ -134,7 +135,7 @@ func ParseBootc(text []byte) (Status, error) {
 			return
 		}
 		d.Booted, d.Staged = as == "booted", as == "staged"
-		s.Deployments = append(s.Deployments, d)
+		s.Deployments, roles = append(s.Deployments, d), append(roles, as)
 	}
 	// In boot order: a queued rollback goes before the booted one.
 	st := in.Status
@@ -158,6 +159,9 @@ func ParseBootc(text []byte) (Status, error) {
 	mark(s.Deployments)
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
+		// bootc says itself which is the rollback: a pinned one is not, wherever
+		// it stands.
+		d.Rollback = roles[i] == "rollback" && !st.RollbackQueued
 		if d.Booted && st.Overlay != nil {
 			d.Unlocked = overlay(st.Overlay.AccessMode, st.Overlay.Persistence)
 		}

@@ -9,7 +9,7 @@ import "strings"
 func mark(all []Deployment) {
 	booted := -1
 	for i := range all {
-		all[i].Pending, all[i].Rollback = all[i].Staged && !all[i].DownloadOnly, false
+		all[i].Pending, all[i].Rollback = all[i].Staged && !all[i].DownloadOnly && !all[i].Booted, false
 		if all[i].Booted {
 			booted = i
 		}
