@@ -38,6 +38,9 @@ type Options struct {
 	// UpdateRepo is an ostree repository (archive mode) with a newer tree,
 	// served to guests; UpdateRef is its ref. Needed by checks that start upgraded.
 	UpdateRepo, UpdateRef string
+	// UpdateImage is an OCI layout with versions of the tree as container images,
+	// oldest first, for hosts that follow images.
+	UpdateImage string
 	// Hold is called with each guest in which a check failed, before it is
 	// destroyed: for a shell in it.
 	Hold func(Held)

@@ -111,3 +111,17 @@ func TestLongestFirst(t *testing.T) {
 		t.Errorf("order is %q, want %q: remembered first, then by what such jobs usually take", strings.Join(got, " "), want)
 	}
 }
+
+func TestSplitImage(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"quay.io/os:41":          {"quay.io/os", "41"},
+		"localhost:5000/os":      {"localhost:5000/os", "latest"},
+		"localhost:5000/os:a":    {"localhost:5000/os", "a"},
+		"quay.io/os:41@sha256:0": {"quay.io/os", "41"},
+		"quay.io/os@sha256:0":    {"quay.io/os", "latest"},
+	} {
+		if name, tag := splitImage(in); name != want[0] || tag != want[1] {
+			t.Errorf("%s: %q, %q", in, name, tag)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func (o *Options) fill() error {
 	if o.Results == "" {
 		return errors.New("cannot run: no results folder was given")
 	}
-	for _, p := range []*string{&o.Image, &o.Results, &o.UpdateRepo} {
+	for _, p := range []*string{&o.Image, &o.Results, &o.UpdateRepo, &o.UpdateImage} {
 		if *p == "" {
 			continue
 		}

@@ -25,6 +25,7 @@ const (
 	privatePort  = 5443
 	updatesPort  = 8000
 	packagesPort = 8001
+	imagesPort   = 5001
 )
 
 // services are what the harness offers to guests: one handler each, served on
@@ -33,6 +34,7 @@ type services struct {
 	registry check.Registry
 	private  *check.PrivateRegistry
 	packages *check.Packages
+	trees    *treeImages // nil when no images of the tree were given
 	handlers map[int]http.Handler
 	secure   map[int]tls.Certificate // of the handlers that speak TLS
 	log      *slog.Logger
@@ -44,15 +46,16 @@ type services struct {
 
 // newServices fills the registries and the package repository. treeRepo is the
 // folder of the ostree repository that is served; it may be made later.
-func newServices(treeRepo string, log *slog.Logger) (*services, error) {
-	images, err := containers.All()
+// images is an OCI layout of the tree's versions, empty for none.
+func newServices(treeRepo, images string, log *slog.Logger) (*services, error) {
+	small, err := containers.All()
 	if errors.Is(err, containers.ErrNoBusybox) {
 		log.Warn("no container images are served, and checks that need them are skipped", "err", err)
-		images = nil
+		small = nil
 	} else if err != nil {
 		return nil, fmt.Errorf("cannot make the container images for the guests: %w", err)
 	}
-	handler, err := registry.New(images...)
+	handler, err := registry.New(small...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot fill the registry for the guests: %w", err)
 	}
@@ -66,12 +69,18 @@ func newServices(treeRepo string, log *slog.Logger) (*services, error) {
 	}
 	s := &services{log: log, packages: rpms.env, secure: map[int]tls.Certificate{privatePort: private.Certificate},
 		handlers: map[int]http.Handler{registryPort: handler, privatePort: private.Handler, updatesPort: trees.Handler(treeRepo), packagesPort: rpms}}
-	if len(images) > 0 {
+	if images != "" {
+		if s.trees, err = newTreeImages(images); err != nil {
+			return nil, err
+		}
+		s.handlers[imagesPort] = s.trees
+	}
+	if len(small) > 0 {
 		s.registry = check.Registry{Addr: atGateway(registryPort), Images: map[string]string{}}
 		s.private = &check.PrivateRegistry{CA: string(private.CA), User: private.User, Password: private.Password,
 			Registry: check.Registry{Addr: atGateway(privatePort), Images: s.registry.Images}}
 	}
-	for _, i := range images {
+	for _, i := range small {
 		s.registry.Images[i.Purpose] = i.Ref
 	}
 	return s, nil
@@ -84,6 +93,9 @@ func atGateway(port int) string { return net.JoinHostPort(network.GatewayIP, str
 func (s *services) address(t *check.Trees) {
 	base := "http://" + atGateway(updatesPort)
 	t.URL, t.Slow, t.Cut = base+"/repo", base+"/slow/", base+"/cut/"
+	if s.trees != nil {
+		s.trees.name(t)
+	}
 }
 
 // listen starts every service on a guest's network. They end with the network.

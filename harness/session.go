@@ -104,7 +104,7 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 	if err := s.openHost(ctx, runs); err != nil {
 		return nil, &InfraError{err}
 	}
-	if s.services, err = newServices(s.treeRepo(), opt.Log); err != nil {
+	if s.services, err = newServices(s.treeRepo(), opt.UpdateImage, opt.Log); err != nil {
 		return nil, &InfraError{err}
 	}
 	s.states, s.trees = newStates(s), &treeSource{s: s}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,10 +149,13 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	if i.env.Lived, err = livedin.Prepare(ctx, g); err != nil {
 		return err
 	}
-	tool, err := upgrade(ctx, g, t, i.env.Registry.Addr)
+	tool, err := s.upgrade(ctx, g, t)
 	var refused *host.RefusedError
 	var command *guest.CommandError
+	var never *noStateError
 	switch {
+	case errors.As(err, &never):
+		return err
 	case errors.As(err, &refused), errors.As(err, &command):
 		return &noStateError{check.Upgraded, err}
 	case err != nil:
@@ -173,7 +177,7 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 
 // upgrade makes the newer tree the next one to boot, with the tool that the
 // guest prefers.
-func upgrade(ctx context.Context, g guest.Guest, t *check.Trees, registry string) (host.Tool, error) {
+func (s *session) upgrade(ctx context.Context, g guest.Guest, t *check.Trees) (host.Tool, error) {
 	found, err := host.Detect(ctx, g)
 	if err != nil {
 		return "", err
@@ -183,22 +187,52 @@ func upgrade(ctx context.Context, g guest.Guest, t *check.Trees, registry string
 			if t.NewerImage == "" {
 				continue // it follows images, and there is none
 			}
-			if err := host.TrustRegistry(ctx, g, registry); err != nil {
-				return d.Tool(), err
-			}
-			_, err := d.Rebase(ctx, host.RebaseOptions{Target: t.NewerImage, Transport: "registry"})
-			return d.Tool(), err
+			return d.Tool(), s.upgradeImage(ctx, g, d, t)
 		}
 		if err := host.Follow(ctx, g, t.URL, t.Ref, false); err != nil {
 			return d.Tool(), err
 		}
-		out, err := d.Upgrade(ctx, host.UpgradeOptions{})
-		if err == nil && !out.Changed {
-			err = fmt.Errorf("%s finds nothing to upgrade to: %.200s", d.Tool(), out.Output)
-		}
-		return d.Tool(), err
+		return d.Tool(), upgradeNow(ctx, d)
 	}
 	return "", &noStateError{check.Upgraded, errors.New("it has no tool that can upgrade it")}
+}
+
+// upgradeImage upgrades a host that follows an image: what it follows is found
+// at the harness's registry, with the newest version under its tag.
+func (s *session) upgradeImage(ctx context.Context, g guest.Guest, d host.Driver, t *check.Trees) error {
+	status, err := d.Status(ctx)
+	if err != nil {
+		return err
+	}
+	booted, err := status.Booted()
+	if err != nil || booted.Image == nil {
+		return errors.Join(&noStateError{check.Upgraded, fmt.Errorf("%s does not tell which image it follows", d.Tool())}, err)
+	}
+	name, tag := splitImage(booted.Image.Name)
+	if err := s.services.trees.publish(tag); err != nil {
+		return err
+	}
+	if err := host.FollowImage(ctx, g, name, t.ImageName); err != nil {
+		return err
+	}
+	return upgradeNow(ctx, d)
+}
+
+// splitImage splits an image's name and its tag, "latest" when it has none.
+func splitImage(image string) (name, tag string) {
+	name, _, _ = strings.Cut(image, "@")
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+		return name[:at], name[at+1:]
+	}
+	return name, "latest"
+}
+
+func upgradeNow(ctx context.Context, d host.Driver) error {
+	out, err := d.Upgrade(ctx, host.UpgradeOptions{})
+	if err == nil && !out.Changed {
+		err = &noStateError{check.Upgraded, fmt.Errorf("%s finds nothing to upgrade to: %.200s", d.Tool(), out.Output)}
+	}
+	return err
 }
 
 // enterFork forks a guest, opens a connection and sets its clock, which

@@ -58,6 +58,7 @@ status counts: 1, then 2, 3, 4.`,
 	f.BoolVar(&r.opt.NoFork, "no-fork", false, "boot a guest for every group of checks instead of forking one")
 	f.StringVar(&r.opt.UpdateRepo, "update-repo", "", "ostree repository with a newer tree, served to the guests")
 	f.StringVar(&r.opt.UpdateRef, "update-ref", "", "ref of the newer tree")
+	f.StringVar(&r.opt.UpdateImage, "update-image", "", "OCI layout (folder) with versions of the tree as container images, oldest first")
 	f.StringVar(&r.opt.KnownFile, "known", "", "known failures (YAML); a covered failure does not reject")
 	f.StringVar(&r.opt.Stream, "stream", "", "release stream of the image, for the scope of known failures")
 	f.Int64Var(&r.opt.MaxImageSize, "max-size", 0, "refuse images whose disk is larger, in bytes (default 64 GiB)")

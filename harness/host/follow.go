@@ -39,6 +39,20 @@ printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$1" >/etc/containers/
 	return configure(ctx, g, script, addr)
 }
 
+// FollowImage has the guest find the image it follows at another place: name is
+// the image with its registry and without a tag, location the same on a
+// registry of plain HTTP.
+func FollowImage(ctx context.Context, g guest.Guest, name, location string) error {
+	const script = `mkdir -p /etc/containers/registries.conf.d &&
+printf '[[registry]]\nprefix = "%s"\nlocation = "%s"\ninsecure = true\n' "$1" "$2" >/etc/containers/registries.conf.d/51-assay.conf`
+	for _, s := range []string{name, location} {
+		if s == "" || strings.ContainsAny(s, "\"\\\n") {
+			return fmt.Errorf("cannot redirect image %q to %q: that is no image's name", name, location)
+		}
+	}
+	return configure(ctx, g, script, name, location)
+}
+
 func configure(ctx context.Context, g guest.Guest, script string, args ...string) error {
 	c := guest.Command{Args: append([]string{"sh", "-c", script, "follow"}, args...)}
 	r, err := g.Run(ctx, c)

@@ -26,7 +26,7 @@ var rules = []rule{
 	{"reports", []string{"artifact"}, "results outlive the harness that made them"},
 	{"internal/archtest", nil, "it reads imports and needs none"},
 
-	{"harness", []string{"artifact", "cloudinit", "reports/...", "suites/check", "fixtures/registry", "fixtures/containers", "fixtures/packages"},
+	{"harness", []string{"artifact", "cloudinit", "reports/...", "suites/check", "fixtures/registry", "fixtures/containers", "fixtures/packages", "fixtures/treeimage"},
 		"it plans checks without knowing any, and serves images it makes itself"},
 	{"harness/accel", nil, "a leaf"},
 	{"harness/capacity", nil, "a leaf"},

@@ -155,11 +155,14 @@ type Trees struct {
 	// commit for want of an update tree: then they differ from it by the files
 	// of DerivedFiles alone.
 	Derived bool `json:"derived"`
-	// BootedImage and NewerImage are the same trees as container images with
-	// their registry, for hosts that follow images; empty when there are none.
-	// Both are tags: NewerImage is what ImageTag will hold after an update.
-	BootedImage string `json:"booted_image,omitempty"`
-	NewerImage  string `json:"newer_image,omitempty"`
+	// NewerImage, BootedImage and OlderImages are versions of the tree as
+	// container images, "host:port/name:tag" on plain HTTP, for hosts that follow
+	// images; empty when there are none. ImageName is what they share, without
+	// the tag: in it, every tag that is no version means the newest.
+	ImageName   string   `json:"image_name,omitempty"`
+	NewerImage  string   `json:"newer_image,omitempty"`
+	BootedImage string   `json:"booted_image,omitempty"`
+	OlderImages []string `json:"older_images,omitempty"`
 }
 
 // Files by which a derived tree differs: each tree has its version as the first line
