@@ -75,7 +75,7 @@ func (d Decision) Fact() Fact {
 	case Promote:
 		f := &ReleaseDecided{Build: d.Build, Artifacts: d.judged.Artifacts, Waivers: d.judged.Waivers, Reasons: texts(d.Reasons, d.judged.Remarks)}
 		if d.Slot != nil {
-			f.Slot = d.Slot.ID
+			f.Slot, f.SlotAt = d.Slot.ID, d.Slot.At.UTC()
 		}
 		if d.request != nil {
 			f.Request = d.request.Request
@@ -85,7 +85,7 @@ func (d Decision) Fact() Fact {
 		}
 		return f
 	case SkipSlot:
-		return &SlotSkipped{Slot: d.Slot.ID, At: d.Slot.At, Reasons: texts(d.Reasons)}
+		return &SlotSkipped{Slot: d.Slot.ID, At: d.Slot.At.UTC(), Reasons: texts(d.Reasons)}
 	case AskRebuild:
 		return d.rebuild
 	}
@@ -150,12 +150,6 @@ func (d *decider) requested() bool {
 	for _, r := range d.l.Promotions() {
 		j, ok := d.candidate(r.Build, r.Older)
 		d.out.Candidates = append(d.out.Candidates, j)
-		if r.Slot != "" {
-			if _, closed := d.l.Closed[r.Slot]; closed {
-				j.refuse(Reason{Code: ReasonNotDue, Text: fmt.Sprintf("release date %s has had its turn", r.Slot)})
-				ok = false
-			}
-		}
 		if !ok {
 			d.because(ReasonNoCandidate, "%s asked for %s, which is not released: %s", r.By, r.Build, first(j.Reasons))
 			continue
@@ -164,9 +158,6 @@ func (d *decider) requested() bool {
 		d.because(ReasonPassed, "asked for by %s: %s", r.By, r.Reason)
 		d.promote(j)
 		d.out.request = r
-		if r.Slot != "" {
-			d.out.Slot = &Slot{ID: r.Slot, At: d.now}
-		}
 		return true
 	}
 	return false
@@ -210,12 +201,16 @@ func (d *decider) calendar() {
 		}
 		return
 	}
+	var future SlotID
 	for id, c := range d.l.Closed {
 		// Slot ids of the calendar sort by date.
 		if len(id) == len(slot.ID) && id > slot.ID && c.At.After(slot.At) {
-			d.because(ReasonClock, "release date %s is closed already, and by the clock it has not come: if the clock is right, a person has to reopen the dates after it", id)
-			return
+			future = max(future, id)
 		}
+	}
+	if future != "" {
+		d.because(ReasonClock, "release date %s is closed already, and by the clock it has not come: if the clock is right, a person has to reopen the dates after it", future)
+		return
 	}
 	d.out.Slot = &slot
 	d.newest(func(*Build) bool { return true })

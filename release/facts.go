@@ -264,8 +264,6 @@ type PromotionRequested struct {
 	Word
 	// Older allows a build older than the one that is out.
 	Older bool `json:"older,omitempty"`
-	// Slot is the release date it stands for, so that the date passes with it.
-	Slot SlotID `json:"slot,omitempty"`
 }
 
 // PromotionWithdrawn ends a request that was not met yet.
@@ -279,6 +277,8 @@ type ReleaseDecided struct {
 	Build BuildID `json:"build"`
 	// Slot is the release date it was made for; empty when out of band.
 	Slot SlotID `json:"slot,omitempty"`
+	// SlotAt is when that date began.
+	SlotAt time.Time `json:"slot_at,omitzero"`
 	// Request is the person's request it meets, if any.
 	Request string `json:"request,omitempty"`
 	// Previous is the build that was out before, if any.

@@ -225,7 +225,6 @@ func (f *PromotionRequested) Validate() error {
 	v.name("request", f.Request)
 	v.check(f.Build.Validate())
 	v.word(f.Word)
-	v.optional("slot", string(f.Slot))
 	return v.err
 }
 
@@ -242,6 +241,9 @@ func (f *ReleaseDecided) Validate() error {
 	v := &validator{}
 	v.check(f.Build.Validate())
 	v.optional("slot", string(f.Slot))
+	if f.Slot != "" {
+		v.moment("slot_at", f.SlotAt)
+	}
 	v.optional("request", f.Request)
 	if f.Previous != "" {
 		v.check(f.Previous.Validate())

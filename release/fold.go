@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"assay/artifact"
 )
@@ -368,7 +367,7 @@ func (l *Line) foldRelease(e Event, f *ReleaseDecided) {
 	if f.Slot != "" {
 		l.dated++
 		r.Dated = l.dated
-		l.Closed[f.Slot] = Closed{At: slotMoment(f, e.Time), Seq: e.Seq, Build: f.Build}
+		l.Closed[f.Slot] = Closed{At: f.SlotAt, Seq: e.Seq, Build: f.Build}
 	}
 	l.Releases = append(l.Releases, r)
 	for _, p := range l.promotions {
@@ -376,15 +375,6 @@ func (l *Line) foldRelease(e Event, f *ReleaseDecided) {
 			p.Met = true
 		}
 	}
-}
-
-// slotMoment is the time a slot stands for. A release for a calendar date may
-// come days later, and the date is what reopening speaks of.
-func slotMoment(f *ReleaseDecided, recorded time.Time) time.Time {
-	if d, err := time.Parse(time.DateOnly, string(f.Slot)); err == nil {
-		return d
-	}
-	return recorded
 }
 
 func (l *Line) ensureEffect(k EffectKey) *EffectState {
