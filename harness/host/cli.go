@@ -81,10 +81,13 @@ func knows(args []string, said string) bool {
 	return m == nil || !slices.ContainsFunc(args, func(a string) bool { return a == m[1] || strings.HasPrefix(a, m[1]+"=") })
 }
 
+// notYet is how tools speak of what they do not have.
+var notYet = regexp.MustCompile(`(?m)^(?:\S+: )?[Ee][Rr][Rr][Oo][Rr]:? .*(?:not implemented yet|not yet supported|not yet implemented)`)
+
 // failed is the error for an operation that failed: an *UnsupportedError where
-// the tool is too old for it.
+// the tool is too old for it, or says itself that it does not have it yet.
 func (c cli) failed(o *Outcome, r guest.Result) error {
-	if !knows(o.Args, r.Stderr) {
+	if !knows(o.Args, r.Stderr) || notYet.MatchString(r.Stderr) {
 		return c.lacks(Operation(strings.TrimPrefix(strings.Join(o.Args, " "), string(c.tool)+" ")))
 	}
 	o.Reason = reasonOf(o.Output)

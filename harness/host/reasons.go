@@ -20,16 +20,18 @@ var known = []struct {
 	{NoSpace, regexp.MustCompile(`[Ii]nsufficient free space|No space left on device|min-free-space-\S+ .*would be exceeded|more space needed|[Nn]ot enough (?:free )?space`)},
 	{InactiveRequest, regexp.MustCompile(`is already provided by|to explicitly require it|is already in the base`)},
 	{AlreadyLayered, regexp.MustCompile(`is already requested|is already layered`)},
-	{NotRequested, regexp.MustCompile(`is not currently requested|No overrides for package|[Nn]o (?:package )?overrides`)},
+	{NotRequested, regexp.MustCompile(`is not currently requested|No overrides for package|No karg '[^']*' found|[Nn]o (?:package )?overrides`)},
 	{NotInstalled, regexp.MustCompile(`Package "[^"]*" not found|Package \S+ not found`)},
 	{UnknownPackage, regexp.MustCompile(`[Pp]ackages not found|No package matches|No packages? matched|No matches for|Package not found`)},
-	{Conflict, regexp.MustCompile(`[Cc]ould not depsolve|conflicting requests|conflicts with|cannot install both|base packages would be replaced`)},
+	{ScriptFailed, regexp.MustCompile(`Running %\S+ for \S+: `)},
+	{Conflict, regexp.MustCompile(`[Cc]ould not depsolve|conflicting requests|conflicts with|cannot install both|base packages would be replaced|` +
+		`Hardlinking .*: File exists|is in package \S+ too`)},
 	{EtcConflict, regexp.MustCompile(`cannot merge|[Mm]erg\w+ (?:of )?/etc|/etc merge`)},
 	{Older, regexp.MustCompile(`chronologically older`)},
 	{StagedFirst, regexp.MustCompile(`Staged deployment \(remove with cleanup`)},
 	{NoRollback, regexp.MustCompile(`[Nn]o rollback|Rollback is not container image based|No previous deployment|previous deployment to rollback`)},
 	{Unlocked, regexp.MustCompile(`already (?:in )?unlocked`)},
-	{NoChange, regexp.MustCompile(`Old and new refs are equal|refspecs? (?:are|is) equal|is already present|is already installed|already (?:enabled|disabled)`)},
+	{NoChange, regexp.MustCompile(`Old and new refs are equal|refspecs? (?:are|is) equal|is already present|is already installed|already (?:enabled|disabled)|Override already exists`)},
 	{NotDeployed, regexp.MustCompile(`[Nn]ot currently booted into|not booted via bootc|requires a booted host|[Nn]ot (?:in )?a booted|Not booted into|No deployments found`)},
 	{UnknownContainer, regexp.MustCompile(`[Cc]ontainer '[^']*' is not installed|backend associated with container|[Cc]ontainer '[^']*' doesn't exist|` +
 		`in the installed containers|in installed image data|Unit \S+ (?:could not be found|not found|not loaded)|[Nn]o such container`)},
@@ -58,7 +60,7 @@ var nothing = []struct {
 	words  *regexp.Regexp
 }{
 	{NoUpgrade, regexp.MustCompile(`(?m)^ *No upgrade available\.?|^ *No updates? available\.?|^ *Latest version already installed`)},
-	{NoChange, regexp.MustCompile(`(?m)^ *No changes?\.|^ *Image specification is unchanged|^ *Staged update present, not changed|` +
+	{NoChange, regexp.MustCompile(`(?m)^ *No changes?\.|^ *Deployments unchanged\.|^ *Image specification is unchanged|^ *Staged update present, not changed|` +
 		`is already (?:pinned|unpinned)|^ *No changes to apply| already present$`)},
 }
 

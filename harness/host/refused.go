@@ -41,8 +41,10 @@ const (
 	NotRequested Reason = "not-requested"
 	// NotInstalled: the package to override is not in the base.
 	NotInstalled Reason = "not-installed"
-	// Conflict: the packages cannot be installed together.
+	// Conflict: the packages cannot be installed together, or bring the same file.
 	Conflict Reason = "conflict"
+	// ScriptFailed: a package's script failed.
+	ScriptFailed Reason = "script-failed"
 	// Unsigned: a package, commit or image has no signature that is trusted.
 	Unsigned Reason = "unsigned"
 	// NoSpace: the disk is full, or would be.
