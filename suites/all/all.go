@@ -6,6 +6,7 @@ import (
 	_ "assay/suites/base"
 	_ "assay/suites/cloudinit"
 	_ "assay/suites/containers"
+	_ "assay/suites/layering"
 	_ "assay/suites/runtime"
 	_ "assay/suites/storage"
 )

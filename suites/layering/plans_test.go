@@ -1,0 +1,118 @@
+package layering
+
+import (
+	"errors"
+	"testing"
+
+	"assay/harness/guest"
+	"assay/harness/guest/guesttest"
+	"assay/harness/host"
+	"assay/harness/host/hosttest"
+	"assay/reports"
+	"assay/suites/check"
+	"assay/suites/suitetest"
+)
+
+// The commits of these tests.
+var (
+	baseSum  = hosttest.Sum('a')
+	layerSum = hosttest.Sum('b')
+	otherSum = hosttest.Sum('c')
+)
+
+// plan is a part of what a guest answers; later ones go before earlier ones.
+type plan func(g *guesttest.Fake, env *check.Env)
+
+// on puts a guest together: rpm-ostree, the packages and these plans.
+func on(all ...plan) func(*guesttest.Fake, *check.Env) { return with(host.RPMOSTree, all...) }
+
+func with(tool host.Tool, all ...plan) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, env *check.Env) {
+		hosttest.PlanTools(g, tool, host.OSTree)
+		env.Packages = served()
+		g.On("sh", "-c", asideScript, "sh")
+		g.On("sh", "-c", backScript, "sh")
+		g.TakesFile(repoFile)
+		g.TakesFile(keyFile)
+		g.OnReboot(nil)
+		for _, p := range all {
+			p(g, env)
+		}
+	}
+}
+
+func served() *check.Packages {
+	names := map[string]string{"greeting-next": "reference-greeting", "service": "assay-httpd"}
+	files := map[string]string{"greeting-next": "reference-greeting-2.0-1.noarch.rpm"}
+	for _, p := range []string{hello, friend, settings, recommender, unsigned, conflicting, clashing, needy, failing} {
+		names[p] = "assay-" + p
+	}
+	return &check.Packages{URL: "http://gw:8001/", UnsignedURL: "http://gw:8001/unsigned/", Key: "KEY\n", Names: names, Files: files,
+		ServicePort: 8099, ServiceUnit: "assay-httpd.socket", ServiceAnswer: "assay-httpd is here\n"}
+}
+
+// base is the deployment that the image comes with; on has packages on top of it.
+func base() host.Deployment {
+	return host.Deployment{OSName: "os", Checksum: baseSum, Version: "1", Origin: "local:os"}
+}
+
+func onBase(names ...string) host.Deployment {
+	d := base()
+	d.BaseChecksum, d.Checksum = baseSum, layerSum
+	d.Requested, d.Layered = names, names
+	return d
+}
+
+func booted(d host.Deployment) host.Deployment { d.Booted = true; return d }
+func staged(d host.Deployment) host.Deployment { d.Staged = true; return d }
+
+// all is one status.
+func all(d ...host.Deployment) []host.Deployment { return d }
+
+// tells plans what status tells, one answer after the other.
+func tells(t *testing.T, answers ...[]host.Deployment) plan {
+	return toolTells(t, host.RPMOSTree, answers...)
+}
+
+func toolTells(t *testing.T, tool host.Tool, answers ...[]host.Deployment) plan {
+	return func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanStatus(t, g, tool, answers...) }
+}
+
+// does plans that a command prints out; fails that it ends with exit and words.
+func does(out string, args ...string) plan {
+	return func(g *guesttest.Fake, _ *check.Env) { g.On(args...).Prints(out) }
+}
+
+func fails(exit int, said string, args ...string) plan {
+	return func(g *guesttest.Fake, _ *check.Env) { g.On(args...).Exits(exit).Says(said) }
+}
+
+// turns plans the exits of a command one after the other.
+func turns(args []string, exits ...int) plan {
+	return func(g *guesttest.Fake, _ *check.Env) {
+		p := g.On(args...)
+		for i, e := range exits {
+			if i > 0 {
+				p.Then()
+			}
+			p.Exits(e).Prints("x-1.0-1.noarch\n")
+		}
+	}
+}
+
+func lost(args ...string) plan {
+	return func(g *guesttest.Fake, _ *check.Env) {
+		g.On(args...).Fails(&guest.TransportError{Guest: "fake", Op: "run", Err: errors.New("EOF")})
+	}
+}
+
+func impatient(g *guesttest.Fake, _ *check.Env) { g.SetScale(1e-6) }
+
+func q(name string) []string { return []string{"rpm", "-q", name} }
+
+var (
+	noTool = suitetest.Case{Name: "no tool", Want: reports.Skipped, Says: []string{"the image has no rpm-ostree"},
+		Guest: func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanTools(g, host.Bootc) }}
+	noPackages = suitetest.Case{Name: "no packages", Want: reports.Skipped, Says: []string{"no packages are served"},
+		Guest: on(func(_ *guesttest.Fake, env *check.Env) { env.Packages = nil })}
+)

@@ -1,0 +1,13 @@
+package layering_test
+
+import (
+	"testing"
+
+	"assay/harness/harnesstest"
+	_ "assay/suites/layering"
+)
+
+func TestMain(m *testing.M) { harnesstest.Main(m) }
+
+// TestSuite runs the suite on a real image: go test ./suites/layering -args -image=PATH
+func TestSuite(t *testing.T) { harnesstest.Suite(t, "layering") }
