@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -134,7 +135,13 @@ func (c atomic) Uninstall(ctx context.Context, name string) (Outcome, error) {
 	if err := c.checkName(name); err != nil {
 		return Outcome{}, err
 	}
-	return c.do(ctx, "atomic", "uninstall", name)
+	o, err := c.do(ctx, "atomic", "uninstall", name)
+	// atomic looks for an image of that name when there is no container.
+	var refused *RefusedError
+	if errors.As(err, &refused) && refused.Reason == UnknownImage {
+		refused.Reason, o.Reason = UnknownContainer, UnknownContainer
+	}
+	return o, err
 }
 
 func (c atomic) Images(ctx context.Context) ([]ContainerImage, error) {

@@ -283,6 +283,7 @@ func TestRefusals(t *testing.T) {
 		{Bootc, upgrade(UpgradeOptions{}), "ERROR Upgrading: Creating importer: Insufficient free space for layers\n", NoSpace},
 		{Bootc, rebase(RebaseOptions{Target: "x"}), "error: Switching: Pulling: reading manifest 9 in r.test/os: manifest unknown\n", UnknownImage},
 		{Bootc, upgrade(UpgradeOptions{}), "error: Querying root privilege: This command must be executed as the root user\n", NotPrivileged},
+		{Bootc, rebase(RebaseOptions{Target: "x"}), "error: Switching: Staging: Merge conflicts found in etc: a file conflicts with a directory\n", EtcConflict},
 		{OSTree, upgrade(UpgradeOptions{}), "error: GPG signatures found, but none are in trusted keyring\n", Unsigned},
 		{OSTree, rebase(RebaseOptions{Target: "r:no"}), "error: No such branch 'no' in repository summary\n", UnknownVersion},
 		{OSTree, unlock(UnlockOptions{}), "error: Deployment is already in unlocked state: development\n", Unlocked},
@@ -321,6 +322,7 @@ func TestTooOld(t *testing.T) {
 		{RPMOSTree, override(OverrideOptions{Replace: []string{"a"}}), "error: Non-local replacement overrides not implemented yet\n", true},
 		{Bootc, unlock(UnlockOptions{}), "error: unrecognized subcommand 'usr-overlay'\n", true},
 		{OSTree, unlock(UnlockOptions{Transient: true}), "error: Unknown option --transient\n", true},
+		{OSTree, unlock(UnlockOptions{Hotfix: true}), "error: No such file or directory\n", false},
 		{OSTree, pin(0, true), "Usage: x\n\nerror: Unknown \"admin\" subcommand 'pin'\n", true},
 	} {
 		g := guesttest.New(t)
@@ -425,8 +427,8 @@ func TestAsUser(t *testing.T) {
 
 func TestKernelArgs(t *testing.T) {
 	g := guesttest.New(t)
-	g.On("rpm-ostree", "kargs").Prints("The kernel arguments are:\nroot=/dev/x quiet\n").Then().Prints("root=/dev/x quiet\n").Then().Says("error: no\n").Exits(1)
-	g.On("sh", "-c", guesttest.Containing("/boot/loader/entries")).Prints("root=/dev/x quiet\n").Then().Exits(1)
+	g.On("rpm-ostree", "kargs").Prints("The kernel arguments are:\nroot=/dev/x quiet\n").Then().Prints("root=/dev/x quiet\n").Then().Says("error: no\n").Exits(1).Then().Prints("\n")
+	g.On("sh", "-c", guesttest.Containing("/boot/loader/entries")).Prints("root=/dev/x quiet\n").Then().Exits(1).Then()
 	for range 2 {
 		if got, err := New(RPMOSTree, g).KernelArgs(t.Context()); err != nil || strings.Join(got, " ") != "root=/dev/x quiet" {
 			t.Errorf("%q, %v", got, err)
@@ -439,6 +441,9 @@ func TestKernelArgs(t *testing.T) {
 		var refused *RefusedError
 		if _, err := New(tool, g).KernelArgs(t.Context()); !errors.As(err, &refused) {
 			t.Errorf("%s: %v", tool, err)
+		}
+		if got, err := New(tool, g).KernelArgs(t.Context()); err == nil {
+			t.Errorf("%s: no arguments give %q", tool, got)
 		}
 	}
 }

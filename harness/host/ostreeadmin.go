@@ -141,17 +141,19 @@ func (d ostreeAdmin) undeployBoth(ctx context.Context, o CleanupOptions) (Outcom
 	return out, nil
 }
 
+// bootEntryScript prints the arguments of the boot entry that is next to boot:
+// ostree gives it the highest number.
+const bootEntryScript = `for f in $(ls /boot/loader/entries/*.conf 2>/dev/null | sort -rV); do sed -n 's/^options //p' "$f"; exit; done; exit 1`
+
 func (d ostreeAdmin) KernelArgs(ctx context.Context) ([]string, error) {
-	// The first boot entry is the next to boot; ostree sorts them so.
-	const script = `for f in $(ls /boot/loader/entries/*.conf 2>/dev/null | sort -rV); do sed -n 's/^options //p' "$f"; exit; done; exit 1`
-	r, err := d.ask(ctx, "sh", "-c", script)
+	r, err := d.ask(ctx, "sh", "-c", bootEntryScript)
 	if err != nil {
 		return nil, err
 	}
 	if !r.OK() {
 		return nil, d.refused([]string{"ls", "/boot/loader/entries"}, r)
 	}
-	return parseKernelArgs(r.Stdout), nil
+	return parseKernelArgs(r.Stdout)
 }
 
 func (d ostreeAdmin) Pin(ctx context.Context, index int, pinned bool) (Outcome, error) {

@@ -23,10 +23,10 @@ var known = []struct {
 	{NotRequested, regexp.MustCompile(`is not currently requested|No overrides for package|No karg '[^']*' found|[Nn]o (?:package )?overrides`)},
 	{NotInstalled, regexp.MustCompile(`Package "[^"]*" not found|Package \S+ not found`)},
 	{UnknownPackage, regexp.MustCompile(`[Pp]ackages not found|No package matches|No packages? matched|No matches for|Package not found`)},
+	{EtcConflict, regexp.MustCompile(`cannot merge|[Mm]erge conflicts found|[Mm]erging /etc|/etc merge`)},
 	{ScriptFailed, regexp.MustCompile(`Running %\S+ for \S+: `)},
 	{Conflict, regexp.MustCompile(`[Cc]ould not depsolve|conflicting requests|conflicts with|cannot install both|base packages would be replaced|` +
 		`Hardlinking .*: File exists|is in package \S+ too`)},
-	{EtcConflict, regexp.MustCompile(`cannot merge|[Mm]erg\w+ (?:of )?/etc|/etc merge`)},
 	{Older, regexp.MustCompile(`chronologically older`)},
 	{StagedFirst, regexp.MustCompile(`Staged deployment \(remove with cleanup`)},
 	{NoRollback, regexp.MustCompile(`[Nn]o rollback|Rollback is not container image based|No previous deployment|previous deployment to rollback`)},

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -139,16 +140,21 @@ func (d rpmOSTree) KernelArgs(ctx context.Context) ([]string, error) {
 	if !r.OK() {
 		return nil, d.refused(args, r)
 	}
-	return parseKernelArgs(r.Stdout), nil
+	return parseKernelArgs(r.Stdout)
 }
 
-// parseKernelArgs reads the arguments; in 2018 a line stood before them.
-func parseKernelArgs(text string) []string {
+// parseKernelArgs reads the arguments; in 2018 a line stood before them. None
+// is an error: a deployment has at least its own ostree=.
+func parseKernelArgs(text string) ([]string, error) {
 	_, after, ok := strings.Cut(text, "The kernel arguments are:")
 	if ok {
 		text = after
 	}
-	return strings.Fields(text)
+	args := strings.Fields(text)
+	if len(args) == 0 {
+		return nil, errors.New("cannot read the kernel arguments: there are none")
+	}
+	return args, nil
 }
 
 func (d rpmOSTree) ChangeKernelArgs(ctx context.Context, o KernelArgsOptions) (Outcome, error) {

@@ -111,6 +111,19 @@ func TestOSTreeStatusScript(t *testing.T) {
 	}
 }
 
+func TestBootEntryScript(t *testing.T) {
+	root := t.TempDir()
+	if _, exit := runScript(t, bootEntryScript, root, nil); exit == 0 {
+		t.Error("no boot entry is no failure")
+	}
+	for name, args := range map[string]string{"ostree-1.conf": "root=old", "ostree-2.conf": "root=now quiet", "ostree-10.conf": "root=next"} {
+		touch(t, root+"/boot/loader/entries/"+name, "title x\noptions "+args+"\nlinux /x\n", 0o644)
+	}
+	if out, exit := runScript(t, bootEntryScript, root, nil); out != "root=next\n" || exit != 0 {
+		t.Errorf("%q, exit %d", out, exit)
+	}
+}
+
 func TestQuadletListScript(t *testing.T) {
 	root := t.TempDir()
 	folder := filepath.Join(root, "units")

@@ -61,7 +61,9 @@ func TestAtomicRefusals(t *testing.T) {
 		g.On("atomic", guesttest.Rest).Says(says).Exits(1)
 		s := NewContainers(Atomic, g)
 		for _, do := range []containerAction{
-			func(ctx context.Context, s SystemContainers) (Outcome, error) { return s.Uninstall(ctx, "x") },
+			func(ctx context.Context, s SystemContainers) (Outcome, error) {
+				return s.Update(ctx, ContainerOptions{Name: "x", Set: map[string]string{"A": "b"}})
+			},
 			func(ctx context.Context, s SystemContainers) (Outcome, error) {
 				_, err := s.List(ctx)
 				return Outcome{}, err
@@ -76,6 +78,13 @@ func TestAtomicRefusals(t *testing.T) {
 				t.Errorf("%q: %v", says, err)
 			}
 		}
+	}
+	// A name that is neither a container nor an image is no container.
+	g := guesttest.New(t)
+	g.On("atomic", "uninstall", "x").Says("Unable to find 'x' in the following backends: ostree\n").Exits(1)
+	var refused *RefusedError
+	if o, err := NewContainers(Atomic, g).Uninstall(t.Context(), "x"); !errors.As(err, &refused) || refused.Reason != UnknownContainer || o.Reason != UnknownContainer {
+		t.Errorf("%+v, %v", o, err)
 	}
 	// Nothing is run for what cannot be passed on.
 	s := NewContainers(Atomic, guesttest.New(t))
