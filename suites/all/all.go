@@ -9,4 +9,5 @@ import (
 	_ "assay/suites/layering"
 	_ "assay/suites/runtime"
 	_ "assay/suites/storage"
+	_ "assay/suites/upgrade"
 )

@@ -1,0 +1,51 @@
+package upgrade
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"assay/harness/host"
+	"assay/suites/check"
+	"assay/suites/deployments"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "check-only", Title: "asking whether there is an update tells of it and changes nothing",
+	Isolated: true, NeedsTrees: true, Limit: 8 * time.Minute, Run: deployments.ForEach(checkOnly),
+})
+
+func checkOnly(ctx context.Context, t *check.T, h deployments.Host) error {
+	trees, err := deployments.Trees(t)
+	if err != nil {
+		return err
+	}
+	if err := h.Follow(ctx, trees.URL, false); err != nil {
+		return err
+	}
+	before, _, err := h.Booted(ctx)
+	if err != nil {
+		return err
+	}
+	preview := false
+	out, err := h.Upgrade(ctx, host.UpgradeOptions{Check: true})
+	var lacks *host.UnsupportedError
+	if errors.As(err, &lacks) {
+		preview = true
+		out, err = h.Upgrade(ctx, host.UpgradeOptions{Preview: true})
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case out.Reason != "":
+		return check.FailWith(out.Output, "%s is asked for updates and says that there is none, though %s is served", h.Tool(), deployments.DescribeTree(trees.Newer))
+	case out.Update == nil && preview && trees.Derived:
+		// A preview tells packages, and a derived tree changes none.
+	case out.Update == nil:
+		return check.FailWith(out.Output, "%s is asked for updates and tells of none, though %s is served", h.Tool(), deployments.DescribeTree(trees.Newer))
+	case out.Update.Version != "" && trees.Newer.Version != "" && out.Update.Version != trees.Newer.Version:
+		return check.FailWith(out.Output, "%s tells of an update to version %s, want %s", h.Tool(), out.Update.Version, trees.Newer.Version)
+	}
+	return h.Unchanged(ctx, before, "a look for updates by "+string(h.Tool()))
+}

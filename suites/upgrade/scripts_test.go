@@ -1,0 +1,14 @@
+package upgrade
+
+import (
+	"os/exec"
+	"testing"
+)
+
+func TestScriptsParse(t *testing.T) {
+	for _, s := range []string{fillScript, olderRefScript, makeConflictScript, checkConflictScript, writeOverlay, lookOverlayScript} {
+		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s\n%s", err, out, s)
+		}
+	}
+}

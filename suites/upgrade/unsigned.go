@@ -1,0 +1,37 @@
+package upgrade
+
+import (
+	"context"
+	"time"
+
+	"assay/harness/host"
+	"assay/suites/check"
+	"assay/suites/deployments"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "unsigned", Title: "a tree without a signature is refused where the remote checks signatures",
+	Isolated: true, NeedsTrees: true, Limit: 8 * time.Minute, Run: deployments.ForEach(unsigned),
+})
+
+func unsigned(ctx context.Context, t *check.T, h deployments.Host) error {
+	trees, err := deployments.Trees(t)
+	if err != nil {
+		return err
+	}
+	if !trees.Derived {
+		return check.Skipf("it is not known whether the update is signed")
+	}
+	if err := h.Follow(ctx, trees.URL, true); err != nil {
+		return err
+	}
+	before, _, err := h.Booted(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = h.Upgrade(ctx, host.UpgradeOptions{})
+	if err := h.Refused(err, "upgrade to an unsigned tree from a remote that checks signatures", host.Unsigned); err != nil {
+		return err
+	}
+	return h.Unchanged(ctx, before, "an upgrade to an unsigned tree by "+string(h.Tool()))
+}
