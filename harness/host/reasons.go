@@ -10,7 +10,7 @@ var known = []struct {
 	words  *regexp.Regexp
 }{
 	{Busy, regexp.MustCompile(`[Tt]ransaction in progress|cannot start new transaction|Unable to get file lock`)},
-	{NotPrivileged, regexp.MustCompile(`requires root privileges|[Mm]ust be root|as the root user|need to be root|Only root can|[Nn]ot authorized|` +
+	{NotPrivileged, regexp.MustCompile(`requires root privileges|[Mm]ust be root|require root access|as the root user|need to be root|Only root can|[Nn]ot authorized|` +
 		`Interactive authentication required|AccessDenied|Permission denied|Operation not permitted`)},
 	{Locked, regexp.MustCompile(`LockLayering=true`)},
 	{LocalModifications, regexp.MustCompile(`local rpm-ostree modifications`)},
@@ -35,7 +35,8 @@ var known = []struct {
 	{NotDeployed, regexp.MustCompile(`[Nn]ot currently booted into|not booted via bootc|requires a booted host|[Nn]ot (?:in )?a booted|Not booted into|No deployments found`)},
 	{UnknownContainer, regexp.MustCompile(`[Cc]ontainer '[^']*' is not installed|backend associated with container|[Cc]ontainer '[^']*' doesn't exist|` +
 		`in the installed containers|in installed image data|Unit \S+ (?:could not be found|not found|not loaded)|[Nn]o such container`)},
-	{UnknownImage, regexp.MustCompile(`Image \S+ (?:not found|not present)|Unable to find \S+ in the|[Cc]ould not find any image|[Ii]mage not known|` +
+	{MissingSetting, regexp.MustCompile(`still contains an unreplaced value`)},
+	{UnknownImage, regexp.MustCompile(`Image \S+ (?:not found|not present)|Unable to find image|Layer not found|Unable to find \S+ in the|[Cc]ould not find any image|[Ii]mage not known|` +
 		`manifest unknown|name unknown|repository .* not found`)},
 	{UnknownVersion, regexp.MustCompile(`(?:Checksum|Version) \S+ not found|not found in ref|[Nn]o such (?:branch|ref|metadata object)|Refspec '[^']*' not found|` +
 		`Remote "[^"]*" not found|HTTP 404|[Bb]ranch \S* ?not found|No such metadata|not cached in|requested URL returned error: 404`)},

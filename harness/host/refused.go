@@ -76,6 +76,8 @@ const (
 	NotDeployed Reason = "not-deployed"
 	// UnknownContainer: no system container of that name.
 	UnknownContainer Reason = "unknown-container"
+	// MissingSetting: a setting that the image's templates need has no value.
+	MissingSetting Reason = "missing-setting"
 	// UnknownImage: no such image, on the host or where it was to come from.
 	UnknownImage Reason = "unknown-image"
 )

@@ -48,14 +48,17 @@ func TestAtomicCommands(t *testing.T) {
 
 func TestAtomicRefusals(t *testing.T) {
 	for says, reason := range map[string]Reason{
-		"Unable to find 'x' in the following backends: ostree\n":                 UnknownImage,
-		"Image r.test/x not found\n":                                             UnknownImage,
-		"System container 'x' is not installed\n":                                UnknownContainer,
-		"Unable to find backend associated with container 'x'\n":                 UnknownContainer,
-		"Error: Cannot find a previous deployment to rollback located at /x.1\n": NoRollback,
-		"A container 'x' is already present\n":                                   NoChange,
-		"Only root can use --system\n":                                           NotPrivileged,
-		"the sky is falling\n":                                                   "",
+		"Unable to find 'x' in the following backends: ostree\n":                  UnknownImage,
+		"Image r.test/x not found\n":                                              UnknownImage,
+		"System container 'x' is not installed\n":                                 UnknownContainer,
+		"Unable to find backend associated with container 'x'\n":                  UnknownContainer,
+		"Error: Cannot find a previous deployment to rollback located at /x.1\n":  NoRollback,
+		"A container 'x' is already present\n":                                    NoChange,
+		"Only root can use --system\n":                                            NotPrivileged,
+		"Some operations for 'uninstall' require root access.\n":                  NotPrivileged,
+		"Unable to find image r.test/x\n":                                         UnknownImage,
+		"The template file '/x' still contains an unreplaced value for: 'PORT'\n": MissingSetting,
+		"the sky is falling\n":                                                    "",
 	} {
 		g := guesttest.New(t)
 		g.On("atomic", guesttest.Rest).Says(says).Exits(1)
