@@ -121,12 +121,16 @@ func diskXML(s Spec) libvirtxml.DomainDisk {
 	}
 }
 
+// seedXML attaches the seed as a disk. cloud-init's generator looks for its
+// seed once, early in the boot: a CD drive, whose driver is not in the initramfs, was
+// seen to come after that on a busy host, and then nothing of the seed applies.
+// The driver of this one has brought the root file system already.
 func seedXML(path string) libvirtxml.DomainDisk {
 	return libvirtxml.DomainDisk{
-		Device:   "cdrom",
+		Device:   "disk",
 		Driver:   &libvirtxml.DomainDiskDriver{Name: "qemu", Type: "raw"},
 		Source:   &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: path}},
-		Target:   &libvirtxml.DomainDiskTarget{Dev: "sda", Bus: "sata"},
+		Target:   &libvirtxml.DomainDiskTarget{Dev: "vdb", Bus: "virtio"},
 		ReadOnly: &libvirtxml.DomainDiskReadOnly{},
 	}
 }

@@ -59,8 +59,8 @@ func rewireDisk(disks []libvirtxml.DomainDisk, path string) error {
 	found := false
 	for i := range disks {
 		d := &disks[i]
-		if d.Device != "" && d.Device != "disk" {
-			continue
+		if d.Device != "" && d.Device != "disk" || d.ReadOnly != nil {
+			continue // the seed: all forks share it
 		}
 		if found || d.Source == nil || d.Source.File == nil {
 			return errors.New("cannot fork a guest with other disks than one file")

@@ -45,20 +45,21 @@ const (
 	RebootEnds   RebootPhase = "ends"
 )
 
-// tellingGuest tells of the reboots that checks ask for.
+// tellingGuest tells of the reboots that checks ask for. It is used by pointer:
+// suites remember what they found out by guest, in maps.
 type tellingGuest struct {
 	guest.Guest
 	tell func(Event)
 }
 
-func (g tellingGuest) Reboot(ctx context.Context) error {
+func (g *tellingGuest) Reboot(ctx context.Context) error {
 	g.tell(Event{Reboot: RebootBegins, Started: time.Now()})
 	err := g.Guest.Reboot(ctx)
 	g.tell(Event{Reboot: RebootEnds, Started: time.Now()})
 	return err
 }
 
-func (g tellingGuest) PowerCut(ctx context.Context) error {
+func (g *tellingGuest) PowerCut(ctx context.Context) error {
 	g.tell(Event{Reboot: RebootBegins, Started: time.Now()})
 	err := g.Guest.PowerCut(ctx)
 	g.tell(Event{Reboot: RebootEnds, Started: time.Now()})
@@ -101,7 +102,7 @@ func (c *running) limited(ctx context.Context) (context.Context, context.CancelF
 // order given. Checks of State Rebooted are prepared, and the guest is
 // rebooted, before any spec runs.
 func (r *Runner) Declare(ctx context.Context, checks []Registered) {
-	g := tellingGuest{r.Guest, r.Tell}
+	g := &tellingGuest{r.Guest, r.Tell}
 	all := make([]*running, 0, len(checks))
 	for _, reg := range checks {
 		c := &running{Registered: reg}
