@@ -87,9 +87,5 @@ func (d atomicHost) Unlock(ctx context.Context, o UnlockOptions) (Outcome, error
 }
 
 func (d atomicHost) do(ctx context.Context, changes, reboot bool, args ...string) (Outcome, error) {
-	o, r, err := d.change(ctx, reboot, args...)
-	if err != nil || o.Rebooting {
-		return o, err
-	}
-	return roOutcome(d.cli, o, r, changes, reboot)
+	return roDo(ctx, d.cli, changes, reboot, args...)
 }

@@ -191,17 +191,21 @@ func (d rpmOSTree) Diff(ctx context.Context, from, to string) (Diff, error) {
 	return ParseDiff(r.Stdout)
 }
 
-// do runs an operation and reads what it said; changes is whether success
-// changes anything.
 func (d rpmOSTree) do(ctx context.Context, changes, reboot bool, args ...string) (Outcome, error) {
-	o, r, err := d.change(ctx, reboot, args...)
+	return roDo(ctx, d.cli, changes, reboot, args...)
+}
+
+// roDo runs an operation of rpm-ostree, also through atomic host, and reads
+// what it said; changes is whether success changes anything.
+func roDo(ctx context.Context, c cli, changes, reboot bool, args ...string) (Outcome, error) {
+	o, r, err := c.change(ctx, reboot, args...)
 	if err != nil || o.Rebooting {
 		return o, err
 	}
-	return roOutcome(d.cli, o, r, changes, reboot)
+	return roOutcome(c, o, r, changes, reboot)
 }
 
-// roOutcome reads what rpm-ostree said, also through atomic host.
+// roOutcome reads what rpm-ostree said.
 func roOutcome(c cli, o Outcome, r guest.Result, changes, reboot bool) (Outcome, error) {
 	if !r.OK() && r.Exit != unchanged {
 		return o, c.failed(&o, r)

@@ -75,20 +75,6 @@ type Deployment struct {
 	LiveCommit string
 }
 
-// Image is a container image that a host was deployed from.
-type Image struct {
-	// Name is the reference without its transport: "quay.io/example/os:latest".
-	Name string
-	// Transport is how it is fetched: "registry", "oci", "oci-archive",
-	// "containers-storage", ...
-	Transport string
-	// Verification is how it is verified: "unverified", "signed", or
-	// "remote:NAME" for the keys of an ostree remote; empty when not told.
-	Verification string
-	// Digest is the manifest's, with its algorithm.
-	Digest string
-}
-
 // Replacement is a package of the base that another took the place of.
 type Replacement struct {
 	Name string
