@@ -130,7 +130,7 @@ func TestRewireRefuses(t *testing.T) {
 		"no mark":       strings.ReplaceAll(saved, ownerNamespace, "urn:other"),
 		"other network": strings.ReplaceAll(saved, "interface type='client'", "interface type='mcast'"),
 		"other serial":  strings.ReplaceAll(saved, "serial type='unix'", "serial type='pty'"),
-		"two disks":     strings.ReplaceAll(saved, "<readonly/>", ""),
+		"two disks":     strings.ReplaceAll(saved, "      <readonly/>\n", ""),
 	} {
 		if x == saved {
 			t.Fatalf("%s: the sample has nothing to replace", what)
