@@ -1,0 +1,267 @@
+// Package engine drives the release stage: it appends what policy and history
+// ask for and has adapters do what the world is owed, each effect once.
+//
+// It decides nothing by itself, and holds no state but the folded history: an
+// engine that was killed and one that was never stopped do the same next.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"assay/release"
+	"assay/reports"
+)
+
+// Config is what an engine needs. Log, Policies and Now are required.
+type Config struct {
+	Log      release.Log
+	Policies []*release.Policy
+	// Adapters do the effects, by kind and by the target's name in the policy.
+	Adapters map[Target]release.Performer
+	Now      func() time.Time
+	// Timeout bounds one attempt of an effect; 15 minutes when 0. Publishing
+	// many images takes long: see Timeouts.
+	Timeout time.Duration
+	// Timeouts are others, by kind.
+	Timeouts map[release.EffectKind]time.Duration
+	// Alone says that no other process uses the history, so that an effect
+	// begun by an earlier one need not be waited for.
+	Alone bool
+	// Tell is told of what happens, one line each; nil is silence.
+	Tell func(format string, args ...any)
+}
+
+// Target names an adapter.
+type Target struct {
+	Kind release.EffectKind
+	Name string
+}
+
+// Engine is safe for use by several goroutines; Step by one at a time.
+type Engine struct {
+	c Config
+
+	mu    sync.Mutex // guards state
+	state *release.State
+	// ours are the attempts this engine began.
+	ours map[release.EffectKey]bool
+}
+
+// New folds the history.
+func New(ctx context.Context, c Config) (*Engine, error) {
+	if c.Timeout == 0 {
+		c.Timeout = 15 * time.Minute
+	}
+	if c.Tell == nil {
+		c.Tell = func(string, ...any) {}
+	}
+	s, err := release.Load(ctx, c.Log)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the release stage: %w", err)
+	}
+	return &Engine{c: c, state: s, ours: map[release.EffectKey]bool{}}, nil
+}
+
+// With gives do the state, caught up. The state must not be kept.
+func (e *Engine) With(ctx context.Context, do func(*release.State) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.state.CatchUp(ctx, e.c.Log); err != nil {
+		return err
+	}
+	return do(e.state)
+}
+
+// Record appends events, if release.Allow lets it.
+func (e *Engine) Record(ctx context.Context, p *release.Policy, events ...release.Event) error {
+	return e.update(ctx, func(s *release.State) ([]release.Event, error) {
+		for _, ev := range events {
+			if err := release.Allow(p, s, ev, e.c.Now()); err != nil && !s.Has(ev.ID) {
+				return nil, err
+			}
+		}
+		return events, nil
+	})
+}
+
+func (e *Engine) update(ctx context.Context, decide func(*release.State) ([]release.Event, error)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state.Update(ctx, e.c.Log, decide)
+}
+
+// Step brings the history up to now, and then tries every effect that is due,
+// those of different targets at the same time, until none is left. It returns
+// when the next effect is due, zero for none; the caller wakes it then, when
+// the history moves, and now and then for the calendar's sake.
+//
+// What an adapter cannot do is no error: it is recorded, and waits.
+func (e *Engine) Step(ctx context.Context) (next time.Time, err error) {
+	for {
+		for _, p := range e.c.Policies {
+			if err := e.settle(ctx, p); err != nil {
+				return time.Time{}, err
+			}
+		}
+		work, next := e.due()
+		if len(work) == 0 {
+			return next, nil
+		}
+		errs := make([]error, len(work))
+		var wg sync.WaitGroup
+		for i, w := range work {
+			wg.Go(func() { errs[i] = e.perform(ctx, w) })
+		}
+		wg.Wait()
+		if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+			return time.Time{}, err
+		}
+	}
+}
+
+// settle appends what release.Next wants until it wants nothing.
+func (e *Engine) settle(ctx context.Context, p *release.Policy) error {
+	for {
+		n := 0
+		err := e.update(ctx, func(s *release.State) ([]release.Event, error) {
+			events, err := release.Next(p, s, e.c.Now())
+			n = len(events)
+			return events, err
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+type job struct {
+	policy *release.Policy
+	effect release.Effect
+}
+
+// due lists effects to try now, one for each target, and when the first of the
+// others is.
+func (e *Engine) due() (work []job, next time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.c.Now()
+	busy := map[Target]bool{}
+	for _, p := range e.c.Policies {
+		for _, x := range release.Effects(p, e.state, now) {
+			t := Target{x.Kind, x.Target}
+			if e.c.Adapters[t] == nil {
+				continue // a person sees it in the status
+			}
+			if x.Unsure && e.c.Alone && !e.ours[x.Key] {
+				x.Due = time.Time{}
+			}
+			switch {
+			case x.Due.After(now):
+				if next.IsZero() || x.Due.Before(next) {
+					next = x.Due
+				}
+			case !busy[t]:
+				busy[t] = true
+				work = append(work, job{p, x})
+			}
+		}
+	}
+	return work, next
+}
+
+func (e *Engine) timeout(k release.EffectKind) time.Duration {
+	if t, ok := e.c.Timeouts[k]; ok {
+		return t
+	}
+	return e.c.Timeout
+}
+
+// leaseMargin is for an adapter that is slow to notice that its time is up.
+const leaseMargin = time.Minute
+
+// perform makes one attempt. Its errors are those of the history.
+func (e *Engine) perform(ctx context.Context, j job) error {
+	x, limit := j.effect, e.timeout(j.effect.Kind)
+	begun, err := e.begin(ctx, j, limit)
+	if err != nil || !begun {
+		return err
+	}
+	receipt, err := e.do(ctx, x, limit)
+	// The end of the attempt is recorded even when the engine is to stop.
+	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	var end release.Fact
+	now := e.c.Now()
+	if err != nil {
+		wait := release.Backoff(x.Attempt)
+		if errors.Is(err, release.ErrPermanent) {
+			wait = release.Backoff(1 << 20)
+		}
+		end = &release.EffectFailed{Key: x.Key, Attempt: x.Attempt, Error: reports.Line(err.Error(), 1000), Retry: now.Add(wait).UTC()}
+		e.c.Tell("%s: %s failed (attempt %d, next in %s): %v", x.Stream, x.Key, x.Attempt, wait, err)
+	} else {
+		done := &release.EffectDone{Key: x.Key, Attempt: x.Attempt, Kind: x.Kind, Ref: receipt.Ref, URL: receipt.URL, Files: receipt.Files}
+		if x.Bug != nil {
+			done.Bug = &release.BugNote{Tracker: x.Target, Subject: x.Bug.Subject, Print: x.Bug.Print, FirstBad: x.Bug.FirstBad}
+		}
+		end = done
+		e.c.Tell("%s: %s done", x.Stream, x.Key)
+	}
+	ev, err := release.NewEvent(x.Stream, now, release.Self, end)
+	if err != nil {
+		// The adapter's account of itself is of no use; the effect stays unsure.
+		e.c.Tell("%s: %s: %v", x.Stream, x.Key, err)
+		ev, err = release.NewEvent(x.Stream, now, release.Self, &release.EffectFailed{Key: x.Key, Attempt: x.Attempt,
+			Error: reports.Line("its receipt cannot be recorded: "+err.Error(), 1000), Retry: now.Add(release.Backoff(1 << 20)).UTC()})
+		if err != nil {
+			return err
+		}
+	}
+	return e.update(record, func(*release.State) ([]release.Event, error) { return []release.Event{ev}, nil })
+}
+
+// begin records that the attempt starts, unless another got there first or the
+// effect is no longer wanted.
+func (e *Engine) begin(ctx context.Context, j job, limit time.Duration) (begun bool, err error) {
+	x := j.effect
+	now := e.c.Now()
+	start, err := release.NewEvent(x.Stream, now, release.Self, &release.EffectStarted{Key: x.Key, Attempt: x.Attempt, Lease: now.Add(limit + leaseMargin).UTC()})
+	if err != nil {
+		return false, err
+	}
+	err = e.update(ctx, func(s *release.State) ([]release.Event, error) {
+		begun = false
+		for _, still := range release.Effects(j.policy, s, now) {
+			if still.Key == x.Key && still.Attempt == x.Attempt {
+				begun = true
+				return []release.Event{start}, nil
+			}
+		}
+		return nil, nil
+	})
+	if err == nil && begun {
+		e.mu.Lock()
+		e.ours[x.Key] = true
+		e.mu.Unlock()
+	}
+	return begun && err == nil, err
+}
+
+// do calls the adapter. One that panics has failed, like one that returns an
+// error.
+func (e *Engine) do(ctx context.Context, x release.Effect, limit time.Duration) (r release.Receipt, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the adapter panicked: %v", p)
+			e.c.Tell("%s: %v\n%s", x.Key, err, debug.Stack())
+		}
+	}()
+	return e.c.Adapters[Target{x.Kind, x.Target}].Do(ctx, x)
+}
