@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"assay/harness/guest"
+	"assay/harness/usercheck"
 	"assay/reports"
 	"assay/suites/check"
 )
@@ -26,8 +27,10 @@ import (
 // argument, environment or file.
 type childSpec struct {
 	Checks []reports.CaseID `json:"checks"`
-	Env    check.Env        `json:"env"`
-	Guest  guestAccess      `json:"guest"`
+	// Own are the user's own among them, bundled.
+	Own   []usercheck.Check `json:"own,omitempty"`
+	Env   check.Env         `json:"env"`
+	Guest guestAccess       `json:"guest"`
 	// GinkgoReport is where Ginkgo's own JSON report goes.
 	GinkgoReport string `json:"ginkgo_report"`
 	// Commands is the file that records every command, one JSON object a line.
@@ -99,7 +102,11 @@ func child(ctx context.Context, in io.Reader, out, log io.Writer) error {
 		os.Exit(1)
 	}()
 
-	checks, err := byID(check.All(), spec.Checks)
+	all := check.All()
+	for _, c := range spec.Own {
+		all = append(all, c.Registered(spec.Evidence))
+	}
+	checks, err := byID(all, spec.Checks)
 	if err != nil {
 		return err
 	}

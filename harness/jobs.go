@@ -252,6 +252,9 @@ func (s *session) runChild(ctx context.Context, i *instance, checks []check.Regi
 	}
 	for _, r := range checks {
 		spec.Checks = append(spec.Checks, r.ID())
+		if c, ok := s.own[r.ID()]; ok {
+			spec.Own = append(spec.Own, c)
+		}
 		limit += time.Duration(float64(r.Limit) * s.scale)
 		if r.Prepare != nil {
 			limit += time.Duration(float64(r.Limit) * s.scale)

@@ -16,14 +16,15 @@ import (
 // caseOf turns an answered check into a case of the report.
 func (s *session) caseOf(r check.Registered, e check.Event, i *instance, evidence []reports.Evidence) reports.Case {
 	c := reports.Case{ID: r.ID(), Title: r.Title, Outcome: e.Outcome, Fault: e.Fault, Blocking: !r.Advisory, Labels: r.Labels,
-		Started: e.Started, Duration: e.Took, Message: e.Message, Details: joinLines(e.Details, e.Log), Guest: i.name}
+		Started: e.Started, Duration: e.Took, Message: e.Message, Details: joinLines(e.Details, e.Log), Guest: i.name,
+		Evidence: s.ownOutput(r.ID(), i)}
 	if c.Outcome == reports.Failed || c.Outcome == reports.Errored {
 		if e.Commands != "" {
 			c.Evidence = append(c.Evidence, reports.Evidence{Kind: "command", Title: "commands and what they said",
 				Path: i.guestPath("commands.jsonl"), Excerpt: e.Commands})
 		}
 		c.Evidence = append(c.Evidence, evidence...)
-		c.Replay = reports.Replay(s.opt.Image, c.ID)
+		c.Replay = s.replay(c.ID)
 	}
 	return c
 }
@@ -32,12 +33,12 @@ func (s *session) caseOf(r check.Registered, e check.Event, i *instance, evidenc
 func (s *session) brokenOff(r check.Registered, e check.Event, died *guestDied, i *instance) reports.Case {
 	c := reports.Case{ID: r.ID(), Title: r.Title, Blocking: !r.Advisory, Labels: r.Labels, Started: e.Started,
 		Duration: time.Since(e.Started), Guest: i.name, Outcome: reports.Failed, Fault: reports.FaultImage,
-		Message: fmt.Sprintf("while it ran, %v", died), Replay: reports.Replay(s.opt.Image, r.ID())}
+		Message: fmt.Sprintf("while it ran, %v", died), Replay: s.replay(r.ID())}
 	var shown []console.Finding
 	if died.finding != nil {
 		shown = append(shown, *died.finding)
 	}
-	c.Evidence = []reports.Evidence{i.consoleEvidence(shown)}
+	c.Evidence = append(s.ownOutput(c.ID, i), i.consoleEvidence(shown))
 	return c
 }
 
@@ -131,7 +132,7 @@ func (s *session) recordUp(i *instance, first bool) {
 			c.Outcome, c.Fault = reports.Failed, reports.FaultImage
 			c.Message = fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line)
 			c.Evidence = []reports.Evidence{i.consoleEvidence([]console.Finding{f})}
-			c.Replay = reports.Replay(s.opt.Image, c.ID)
+			c.Replay = s.replay(c.ID)
 		}
 		if first || isBad {
 			s.record(c)
@@ -144,7 +145,7 @@ func (s *session) recordDown(err error) {
 	d := &notUpError{diagnosis: diagnosis{Check: bootLoader, Fault: reports.FaultInfra, Message: err.Error()}}
 	errors.As(err, &d)
 	c := reports.Case{ID: d.Check, Title: string(d.Check), Outcome: reports.Errored, Fault: d.Fault, Blocking: true,
-		Started: time.Now(), Message: d.Message, Guest: d.guest, Evidence: d.evidence, Replay: reports.Replay(s.opt.Image, d.Check)}
+		Started: time.Now(), Message: d.Message, Guest: d.guest, Evidence: d.evidence, Replay: s.replay(d.Check)}
 	image := d.Fault == reports.FaultImage
 	if image {
 		c.Outcome = reports.Failed

@@ -18,6 +18,9 @@ type Selection struct {
 	Checks []string
 	// Labels keep checks that carry one of these; "!slow" drops those that do.
 	Labels []string
+	// Folders hold the user's own checks (package usercheck), to choose from
+	// beside ours.
+	Folders []string
 }
 
 // job is what one guest is made for: checks that share it.

@@ -22,7 +22,11 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
 	}
-	checks, err := Select(Checks(), opt.Selection)
+	all, own, err := checksWith(opt.Folders)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := Select(all, opt.Selection)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +38,9 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.judge(ctx, checks)
+	if err = s.packOwn(own, checks); err == nil {
+		err = s.judge(ctx, checks)
+	}
 	decided := err == nil && ctx.Err() == nil
 	if decided {
 		run.Finished = time.Now()

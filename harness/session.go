@@ -18,6 +18,7 @@ import (
 	"assay/harness/disk"
 	"assay/harness/keeper"
 	"assay/harness/machine"
+	"assay/harness/usercheck"
 	"assay/reports"
 	"assay/reports/known"
 )
@@ -39,6 +40,7 @@ type session struct {
 	states   *states
 	trees    *treeSource
 	known    *known.List
+	own      map[reports.CaseID]usercheck.Check // the user's checks, packed
 
 	accel    accel.Kind
 	scale    float64

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/harness"
+	"assay/harness/usercheck"
 	"assay/reports"
 )
 
@@ -42,6 +43,8 @@ status counts: 1, then 2, 3, 4.`,
   assay run image.qcow2 --check containers/run --debug
   # again what failed last time
   assay run --retry-failed assay-results/last
+  # with checks of your own, and nothing else
+  assay run image.qcow2 --checks ./my-checks --suite 'user*'
   # with a newer tree to upgrade to
   assay run image.qcow2 --update-repo ./repo --update-ref fedora/x86_64/coreos/stable`,
 		Args: cobra.ArbitraryArgs,
@@ -215,8 +218,12 @@ func (r *runCommand) selectFailed(images []string) ([]string, error) {
 	if len(images) == 0 {
 		images = []string{old.Image.Path}
 	}
+	all, err := harness.ChecksWith(r.opt.Folders)
+	if err != nil {
+		return nil, err
+	}
 	known := map[reports.CaseID]bool{}
-	for _, c := range harness.Checks() {
+	for _, c := range all {
 		known[c.ID()] = true
 	}
 	var again []string
@@ -224,6 +231,9 @@ func (r *runCommand) selectFailed(images []string) ([]string, error) {
 		for _, c := range s.Cases {
 			if c.Outcome != reports.Failed && c.Outcome != reports.Errored {
 				continue
+			}
+			if !known[c.ID] && usercheck.IsOwn(c.ID) {
+				return nil, usagef("cannot run %s again: it is a check of your own; name its folder with --checks", c.ID)
 			}
 			if s.Name == "boot" || !known[c.ID] {
 				// Nothing else was answered when the boot failed: all of it again.

@@ -25,6 +25,7 @@ func selectionFlags(c *cobra.Command, s *harness.Selection) {
 	f.StringSliceVar(&s.Suites, "suite", nil, "only these suites (globs; repeat or separate by commas)")
 	f.StringSliceVar(&s.Checks, "check", nil, "only these checks, suite/name (globs)")
 	f.StringSliceVar(&s.Labels, "label", nil, "only checks with one of these labels; !label leaves them out")
+	f.StringArrayVar(&s.Folders, "checks", nil, "folder with checks of your own, see docs/own-checks.md (repeat for more)")
 }
 
 // guestFlags are what run and boot share.

@@ -20,12 +20,17 @@ func newSuitesCommand() *cobra.Command {
 		Short: "List what would be checked, by criterion",
 		Example: `  assay suites
   assay suites --suite containers
+  assay suites --checks ./my-checks --suite 'user*'
   assay suites --json | jq -r '.[].id'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			checks, err := harness.Select(harness.Checks(), sel)
+			all, err := harness.ChecksWith(sel.Folders)
 			if err != nil {
-				return &usageError{err}
+				return err
+			}
+			checks, err := harness.Select(all, sel)
+			if err != nil {
+				return err
 			}
 			if asJSON {
 				return listJSON(c, checks)

@@ -1,0 +1,210 @@
+package usercheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"assay/harness/guest"
+	"assay/suites/check"
+)
+
+const (
+	// skipStatus is how automake, autopkgtest and others say "skipped".
+	skipStatus = 77
+	// rebootLimit is how many reboots one check may ask for: more is a loop.
+	rebootLimit = 10
+	// markLimit bounds a mark, in bytes.
+	markLimit = 256
+	// copyLimit is for unpacking a check in the guest, on a KVM host.
+	copyLimit = 50 * time.Second
+)
+
+// markShape keeps a mark fit for an environment variable and one line of a log.
+var markShape = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,256}$`)
+
+// runner is what a check.Check's Run does with this check.
+func (c Check) runner(output string) func(context.Context, *check.T) error {
+	return func(ctx context.Context, t *check.T) error {
+		user := c.User
+		if user == ordinaryUser {
+			if user = t.Env.User; user == "" {
+				return check.Skipf("the seed makes no ordinary user")
+			}
+		}
+		if err := c.hasNeeds(ctx, t, user); err != nil {
+			return err
+		}
+		out, err := openOutput(output, c.ID())
+		if err != nil {
+			return check.Infraf("%w", err)
+		}
+		defer out.close()
+		if err := c.place(ctx, t, user); err != nil {
+			return err
+		}
+		return c.run(ctx, t, user, out)
+	}
+}
+
+// dir is the check's folder in the guest.
+func (c Check) dir() string { return guestFolder + string(c.ID()) }
+
+// hasNeeds skips a check whose needs the guest does not meet.
+func (c Check) hasNeeds(ctx context.Context, t *check.T, user string) error {
+	if c.Needs.Trees && t.Env.Trees == nil {
+		why := t.Env.NoTrees
+		if why == "" {
+			why = "none are served"
+		}
+		return check.Skipf("it needs trees to upgrade to: %s", why)
+	}
+	if m := t.Env.MemoryMiB; c.Needs.Memory > m {
+		return check.Skipf("it needs a guest with %d MiB of memory, and this one has %d (--memory)", c.Needs.Memory, m)
+	}
+	var pairs []string
+	if user != "" {
+		pairs = append(pairs, "user", user)
+	}
+	for _, need := range []struct {
+		kind  string
+		names []string
+	}{{"package", c.Needs.Packages}, {"command", c.Needs.Commands}, {"file", c.Needs.Files}} {
+		for _, v := range need.names {
+			pairs = append(pairs, need.kind, v)
+		}
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	missing, err := guest.Output(ctx, t, append([]string{"sh", "-c", needsScript, "sh"}, pairs...)...)
+	if err != nil {
+		return err
+	}
+	if missing = strings.TrimSpace(missing); missing != "" {
+		return check.Skipf("the image has no %s", strings.ReplaceAll(missing, "\n", ", no "))
+	}
+	return nil
+}
+
+// place copies the check into the guest.
+func (c Check) place(ctx context.Context, t *check.T, user string) error {
+	bundle, err := os.Open(c.Bundle)
+	if err != nil {
+		return check.Infraf("cannot copy the check %s into the guest: %w", c.ID(), err)
+	}
+	defer bundle.Close()
+	if user == "" {
+		user = "root"
+	}
+	r, err := t.Run(ctx, guest.Command{Args: []string{"sh", "-c", placeScript, "sh", c.dir(), user}, Stdin: bundle, Limit: copyLimit})
+	switch {
+	case err != nil:
+		return err
+	case r.Exit == noTar:
+		return check.Skipf("the image ships no tar, with which your own checks are unpacked")
+	case !r.OK():
+		return check.Infraf("cannot copy the check %s into the guest: %s", c.ID(), r.Said())
+	}
+	return nil
+}
+
+// run starts the check, again after each reboot that it asks for, and judges its end.
+func (c Check) run(ctx context.Context, t *check.T, user string, out *output) error {
+	began, mark := time.Now(), ""
+	for reboots := 0; ; reboots++ {
+		// The limit is for all starts and reboots together.
+		left := c.Limit - time.Duration(float64(time.Since(began))/t.Scale())
+		if left <= 0 {
+			return &guest.TimeoutError{Guest: t.Name(), Op: "the check " + string(c.ID()),
+				Limit: time.Duration(float64(c.Limit) * t.Scale()), Last: fmt.Sprintf("rebooted for mark %q", mark)}
+		}
+		r, err := guest.Ask(ctx, t, "sh", "-c", beginScript, "sh", c.dir(), rebootLink)
+		if err != nil {
+			return err
+		}
+		if !r.OK() {
+			return check.Infraf("cannot start the check %s in the guest: %s", c.ID(), r.Said())
+		}
+		r, err = t.Run(ctx, guest.Command{Args: []string{"sh", "-c", startScript, "sh", c.dir(), c.File}, User: user,
+			Env: c.environment(t, mark), Stdout: out, Stderr: out, Limit: left})
+		if err != nil {
+			return err
+		}
+		next, err := c.askedReboot(ctx, t, r)
+		if err != nil {
+			return err
+		}
+		if next == "" {
+			return judge(r, out)
+		}
+		switch {
+		case c.Shared:
+			return errors.New("it asks for a reboot of a guest that others use, too; take \"exclusive: false\" out of its header")
+		case reboots == rebootLimit:
+			return fmt.Errorf("it asks for more than %d reboots, the last one with mark %q", rebootLimit, next)
+		}
+		mark = next
+		out.note("rebooting; the check goes on with mark %q", mark)
+		if err := t.Reboot(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// askedReboot returns the mark when a check ended to be started again after a
+// reboot. The program that asks for it kills the check.
+func (c Check) askedReboot(ctx context.Context, t *check.T, r guest.Result) (mark string, err error) {
+	if r.Signal != "KILL" && r.Exit != 128+9 {
+		return "", nil
+	}
+	b, err := t.ReadFile(ctx, c.dir()+"/"+markFile, markLimit)
+	var large *guest.TooLargeError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case errors.As(err, &large):
+		return "", fmt.Errorf("the mark of the reboot it asks for is longer than %d bytes", markLimit)
+	case err != nil:
+		return "", err
+	case !markShape.Match(b):
+		return "", fmt.Errorf("the mark %.40q of the reboot it asks for is no line of text", b)
+	}
+	return string(b), nil
+}
+
+// judge is what the end of a check means.
+func judge(r guest.Result, out *output) error {
+	last, text := out.lastLine(), out.tail()
+	switch {
+	case r.OK():
+		return nil
+	case r.Exit == skipStatus:
+		if last == "" {
+			last = "it gives no reason"
+		}
+		return check.Skipf("%s", last)
+	case r.Exit == noStart, r.Exit == noStart+1:
+		if last == "" {
+			last = "no output"
+		}
+		return fmt.Errorf("it could not be carried out (exit status %d): %s", r.Exit, last)
+	case r.Signal != "" || r.Exit > 128:
+		how := "signal " + r.Signal
+		if r.Signal == "" {
+			how = fmt.Sprintf("exit status %d", r.Exit)
+		}
+		if last == "" {
+			return check.FailWith(text, "it ended with %s and said nothing", how)
+		}
+		return check.FailWith(text, "it ended with %s: %s", how, last)
+	case last == "":
+		return check.FailWith(text, "exit status %d, no output", r.Exit)
+	}
+	return check.FailWith(text, "%s", last)
+}
