@@ -86,7 +86,7 @@ func TestUninstall(t *testing.T) {
 		{Name: "script did not run", Want: reports.Failed, Says: []string{"what its script writes (" + settingsTrace + ") is not there"}, Guest: on(good(exists(settingsTrace, 1))...)},
 		{Name: "uninstall refused", Want: reports.Failed, Says: []string{"rpm-ostree cannot uninstall assay-settings: error: no"},
 			Guest: on(good(fails(1, "error: no\n", "rpm-ostree", "uninstall", "assay-settings"))...)},
-		{Name: "too much is gone", Want: reports.Failed, Says: []string{"is the bare base aaaaaaaaaaaa, without assay-friend"}, Guest: on(good(states(base(), base(), both))...)},
+		{Name: "too much is gone", Want: reports.Failed, Says: []string{"is the bare base aaaaaaaaaaaa, with nothing on top"}, Guest: on(good(states(base(), base(), both))...)},
 		{Name: "still requested", Want: reports.Failed, Says: []string{"still lists it as requested"}, Guest: on(good(states(both, base(), both))...)},
 		{Name: "not the base", Want: reports.Failed, Says: []string{"the pending deployment is commit cccccccccccc", "not the base aaaaaaaaaaaa again"},
 			Guest: on(good(states(one, changed(base(), func(d *host.Deployment) { d.Checksum = hosttest.Sum('c') }), both))...)},

@@ -143,14 +143,14 @@ func (l *layer) pending(ctx context.Context, done string) (host.Deployment, erro
 	return p, nil
 }
 
-// onTop judges a deployment that must be the base commit with these packages
-// on top; which names it in messages.
+// onTop judges a deployment that must be the base commit changed, with these
+// packages on top; which names it in messages.
 func (l *layer) onTop(which string, d host.Deployment, base string, names ...string) error {
 	switch {
 	case d.BaseChecksum != "" && !host.SameChecksum(d.BaseChecksum, base):
 		return check.Failf("the %s deployment stands on base %s, and packages were layered on %s", which, short(d.BaseChecksum), short(base))
 	case host.SameChecksum(d.Checksum, base):
-		return check.Failf("the %s deployment is the bare base %s, without %s", which, short(base), strings.Join(names, " and "))
+		return check.Failf("the %s deployment is the bare base %s, with nothing on top of it", which, short(base))
 	}
 	for _, n := range names {
 		if !slices.Contains(d.Layered, n) {

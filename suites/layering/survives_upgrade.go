@@ -1,0 +1,57 @@
+package layering
+
+import (
+	"context"
+	"time"
+
+	"assay/harness/host"
+	"assay/suites/check"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "survives-upgrade", Title: "a layered package is layered again on the tree of an upgrade",
+	Isolated: true, NeedsTrees: true, Labels: []string{"reboot"}, Limit: 20 * time.Minute, Run: survivesUpgrade,
+})
+
+func survivesUpgrade(ctx context.Context, t *check.T) error {
+	l, err := begin(ctx, t, tools, hello)
+	if err != nil {
+		return err
+	}
+	trees := t.Env.Trees
+	if trees == nil {
+		return check.Skipf("there is no tree to upgrade to: %s", t.Env.NoTrees)
+	}
+	was, err := l.booted(ctx)
+	if err != nil {
+		return err
+	}
+	if was.Image != nil {
+		return check.Skipf("the host follows a container image, and the newer tree is an ostree commit")
+	}
+	if _, err := l.layered(ctx, was, hello); err != nil {
+		return err
+	}
+	if err := host.Follow(ctx, t, trees.URL, trees.Ref, false); err != nil {
+		return err
+	}
+	o, err := l.d.Upgrade(ctx, host.UpgradeOptions{})
+	if err := l.did("upgrade a host with a layered package", o, err); err != nil {
+		return err
+	}
+	next, err := l.pending(ctx, "upgraded the host")
+	if err != nil {
+		return err
+	}
+	now, err := l.reboot(ctx, next)
+	if err != nil {
+		return err
+	}
+	if err := l.onTop("upgraded", now, trees.Newer.Commit, l.name(hello)); err != nil {
+		return err
+	}
+	if err := l.present(ctx, l.name(hello)); err != nil {
+		return err
+	}
+	return l.runs(ctx, l.name(hello), "hello")
+}
