@@ -35,6 +35,9 @@ type Guest interface {
 	// Reboot asks the guest for an orderly reboot, waits until it has gone down
 	// and come back with a new boot id, and until the boot has finished.
 	Reboot(ctx context.Context) error
+	// AwaitReboot waits, as Reboot does, for a reboot that something else has
+	// ordered: until the guest is up with another boot id than was.
+	AwaitReboot(ctx context.Context, was string) error
 	// PowerCut takes the power away without a word to the guest, gives it back,
 	// and waits as Reboot does. ErrNoPower where nobody can do that.
 	PowerCut(ctx context.Context) error

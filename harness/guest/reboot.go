@@ -57,6 +57,20 @@ func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) 
 	return ready, err
 }
 
+// AwaitReboot waits for another boot than was. A guest that stays in that boot
+// gives ErrRebootNotSeen, as Reboot does.
+func (s *SSH) AwaitReboot(ctx context.Context, was string) error {
+	limit := s.downLimit + s.upLimit
+	wait, cancel := context.WithTimeoutCause(ctx, limit,
+		fmt.Errorf("the guest did not come back within %s", limit.Round(time.Second)))
+	defer cancel()
+	_, err := s.rejoin(wait, nil, was)
+	if errors.Is(err, errOldBoot) {
+		err = s.transport("await a reboot", fmt.Errorf("%w: boot id is still %s", ErrRebootNotSeen, was))
+	}
+	return err
+}
+
 // PowerCut resets the machine and waits for the end of the next boot. Commands
 // that run meanwhile end with a TransportError.
 func (s *SSH) PowerCut(ctx context.Context) error {

@@ -168,6 +168,27 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
+func TestAwaitReboot(t *testing.T) {
+	t.Parallel()
+	srv := guesttest.NewServer(t)
+	g := await(t, srv.Config())
+	was := g.BootID()
+	time.AfterFunc(200*time.Millisecond, srv.Restart) // a program in the guest reboots it
+	if err := g.AwaitReboot(t.Context(), was); err != nil {
+		t.Fatal(err)
+	}
+	if g.BootID() == was || g.BootID() != srv.BootID() {
+		t.Errorf("boot id %s; before %s, the guest's %s", g.BootID(), was, srv.BootID())
+	}
+	if err := g.AwaitReboot(t.Context(), was); err != nil {
+		t.Errorf("a reboot that is over: %v", err)
+	}
+	guest.SetRebootLimits(g, 300*time.Millisecond, 500*time.Millisecond)
+	if err := g.AwaitReboot(t.Context(), g.BootID()); !errors.Is(err, guest.ErrRebootNotSeen) {
+		t.Errorf("a reboot that does not come: %v", err)
+	}
+}
+
 func TestRebootThatDoesNotHappen(t *testing.T) {
 	t.Parallel()
 	srv := guesttest.NewServer(t)

@@ -59,6 +59,13 @@ func (g *tellingGuest) Reboot(ctx context.Context) error {
 	return err
 }
 
+func (g *tellingGuest) AwaitReboot(ctx context.Context, was string) error {
+	g.tell(Event{Reboot: RebootBegins, Started: time.Now()})
+	err := g.Guest.AwaitReboot(ctx, was)
+	g.tell(Event{Reboot: RebootEnds, Started: time.Now()})
+	return err
+}
+
 func (g *tellingGuest) PowerCut(ctx context.Context) error {
 	g.tell(Event{Reboot: RebootBegins, Started: time.Now()})
 	err := g.Guest.PowerCut(ctx)

@@ -310,6 +310,14 @@ func (f *Fake) Reboot(ctx context.Context) error {
 	return nil
 }
 
+// AwaitReboot does what OnReboot plans, unless the boot is another one already.
+func (f *Fake) AwaitReboot(ctx context.Context, was string) error {
+	if f.BootID() != was {
+		return nil
+	}
+	return f.Reboot(ctx)
+}
+
 // PowerCut does what OnPowerCut plans.
 func (f *Fake) PowerCut(ctx context.Context) error {
 	if err := f.alive(ctx, "cut the power"); err != nil {
