@@ -363,6 +363,7 @@ func (s *State) intern(l CheckList) CheckList {
 }
 
 func (l *Line) foldRelease(e Event, f *ReleaseDecided) {
+	l.ensureBuild(f.Build)
 	r := &Release{ReleaseDecided: *f, Stream: e.Stream, Number: len(l.Releases) + 1, Seq: e.Seq, At: e.Time}
 	if f.Slot != "" {
 		l.dated++
