@@ -2,13 +2,14 @@ package layering
 
 import (
 	"context"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"assay/harness/guest"
 	"assay/harness/host"
 	"assay/suites/check"
-	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, check.Check{
@@ -17,18 +18,28 @@ var _ = check.Register(suite, check.Check{
 
 const daemonFile = "/etc/rpm-ostreed.conf"
 
-// knowsScript looks for a setting in rpm-ostree's programs: old versions ignore
-// what they do not know.
-const knowsScript = `cat "$(command -v rpm-ostree)" /usr/libexec/rpm-ostreed /usr/lib*/librpmostree*.so* /usr/lib*/rpm-ostree/* 2>/dev/null | grep -qa "$1"`
+// since are the versions of rpm-ostree that brought a setting; older ones ignore it.
+var since = map[string]version{"LockLayering": {2023, 2}, "Recommends": {2024, 7}}
+
+// version is rpm-ostree's: a year and a number.
+type version struct{ year, number int }
+
+var versionText = regexp.MustCompile(`\b(20[0-9]{2})\.([0-9]{1,3})\b`)
 
 // configure sets one setting of rpm-ostree's daemon, and skips where it is not known.
 func (l *layer) configure(ctx context.Context, key, value string) error {
-	r, err := probe.Run(ctx, l.t, time.Minute, knowsScript, key)
+	r, err := l.t.Run(ctx, guest.Command{Args: []string{"rpm-ostree", "--version"}})
 	if err != nil {
 		return err
 	}
-	if !r.OK() {
-		return check.Skipf("this version of rpm-ostree has no setting %s", key)
+	m := versionText.FindStringSubmatch(r.Stdout)
+	if m == nil {
+		return check.Failf("rpm-ostree --version tells no version: %s", oneLine(r.Said()))
+	}
+	year, _ := strconv.Atoi(m[1])   // the expression has digits alone
+	number, _ := strconv.Atoi(m[2]) // as above
+	if s := since[key]; year < s.year || year == s.year && number < s.number {
+		return check.Skipf("rpm-ostree %s has no setting %s, which came with %d.%d", m[0], key, s.year, s.number)
 	}
 	if err := l.t.WriteFile(ctx, daemonFile, strings.NewReader("[Daemon]\n"+key+"="+value+"\n"), 0o644); err != nil {
 		return err
