@@ -48,6 +48,7 @@ var rules = []rule{
 	{"fixtures", []string{"artifact", "cloudinit", "harness/disk"}, "what is tested does not depend on the tester"},
 	{"release", []string{"artifact", "reports/..."}, "the release stage judges evidence and cannot boot anything"},
 	{"cmd", []string{"..."}, "it wires everything"},
+	{"examples", nil, "examples are modules of their own"},
 }
 
 // kits are packages that exist for tests: shipped code never imports them.
