@@ -3,7 +3,6 @@ package layering
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -174,7 +173,7 @@ func (l *layer) bare(which string, d host.Deployment, base string) error {
 // reboot boots the deployment next and makes sure that it is the running one.
 func (l *layer) reboot(ctx context.Context, next host.Deployment) (host.Deployment, error) {
 	if err := l.t.Reboot(ctx); err != nil {
-		return host.Deployment{}, fmt.Errorf("cannot reboot into deployment %s: %w", short(next.Checksum), err)
+		return host.Deployment{}, orNeverDown(err, "the guest was to reboot into another deployment")
 	}
 	b, err := l.booted(ctx)
 	if err != nil {
@@ -184,6 +183,15 @@ func (l *layer) reboot(ctx context.Context, next host.Deployment) (host.Deployme
 		return b, check.Failf("%s had deployment %s for the next boot, and after the reboot %s is booted", l.d.Tool(), short(next.Checksum), short(b.Checksum))
 	}
 	return b, nil
+}
+
+// orNeverDown is err of a reboot; a system that does not go down is the image's
+// failure to do what was ordered.
+func orNeverDown(err error, ordered string) error {
+	if errors.Is(err, guest.ErrRebootNotSeen) {
+		return check.Failf("%s, and it does not go down", ordered)
+	}
+	return err
 }
 
 // present judges that rpm knows the packages in the running system.

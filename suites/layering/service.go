@@ -2,7 +2,6 @@ package layering
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,11 +14,6 @@ var _ = check.Register(suite, check.Check{
 	Name: "service", Title: "a layered service starts and answers over the network",
 	Isolated: true, Labels: []string{"reboot"}, Limit: 8 * time.Minute, Run: layeredService,
 })
-
-// openScript lets a port through firewalld, where it runs.
-const openScript = `command -v firewall-cmd >/dev/null 2>&1 || exit 0
-systemctl -q is-active firewalld.service || exit 0
-firewall-cmd --quiet --add-port="$1/tcp"`
 
 func layeredService(ctx context.Context, t *check.T) error {
 	l, err := begin(ctx, t, tools, service)
@@ -40,7 +34,7 @@ func layeredService(ctx context.Context, t *check.T) error {
 	if !r.OK() {
 		return check.FailWith(probe.JournalTail(ctx, t, l.p.ServiceUnit, 30), "the unit %s of a layered package does not start: %s", l.p.ServiceUnit, oneLine(r.Said()))
 	}
-	if err := l.script(ctx, "open the service's port", openScript, strconv.Itoa(l.p.ServicePort)); err != nil {
+	if err := probe.OpenPort(ctx, t, l.p.ServicePort); err != nil {
 		return err
 	}
 	want := strings.TrimSpace(l.p.ServiceAnswer)

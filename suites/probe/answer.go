@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,4 +78,18 @@ func answer(ctx context.Context, g guest.Guest, port int) (string, error) {
 		return "", fmt.Errorf("port %d answers %s", port, resp.Status)
 	}
 	return string(body), nil
+}
+
+// openScript lets TCP port $1 through firewalld, where that runs.
+const openScript = `command -v firewall-cmd >/dev/null 2>&1 || exit 0
+systemctl -q is-active firewalld.service || exit 0
+firewall-cmd --quiet --add-port="$1/tcp"`
+
+// OpenPort lets a TCP port through the guest's firewall until the next boot.
+func OpenPort(ctx context.Context, g guest.Guest, port int) error {
+	r, err := Run(ctx, g, 0, openScript, strconv.Itoa(port))
+	if err == nil && !r.OK() {
+		err = fmt.Errorf("cannot open port %d in firewalld: %s", port, r.Said())
+	}
+	return err
 }

@@ -71,3 +71,14 @@ func TestAwaitAnswerWaits(t *testing.T) {
 		t.Errorf("%t, %v after %d attempts", ok, err, asked)
 	}
 }
+
+func TestOpenPort(t *testing.T) {
+	g := guesttest.New(t)
+	plan := g.On("sh", "-c", openScript, "sh", "80").Then().Exits(1).Says("Error: no zone\n")
+	if err := OpenPort(t.Context(), g, 80); err != nil {
+		t.Error(err)
+	}
+	if err := OpenPort(t.Context(), g, 80); err == nil || plan.Used() != 2 {
+		t.Errorf("%v after %d calls", err, plan.Used())
+	}
+}
