@@ -87,8 +87,11 @@ func DescribeTree(t check.Tree) string { return describe(t.Version, t.Commit) }
 func describe(version, commit string) string {
 	const digits = 12
 	commit = commit[:min(digits, len(commit))]
-	if version == "" {
+	switch {
+	case version == "":
 		return commit
+	case commit == "":
+		return version
 	}
 	return fmt.Sprintf("%s (%s)", version, commit)
 }

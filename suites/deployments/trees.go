@@ -2,6 +2,7 @@ package deployments
 
 import (
 	"context"
+	"strings"
 
 	"assay/harness/host"
 	"assay/suites/check"
@@ -18,21 +19,62 @@ func Trees(t *check.T) (*check.Trees, error) {
 	return nil, check.Skipf("there is no tree to upgrade to")
 }
 
-// Older is the n-th older tree, counted from 0, or a skip.
-func Older(t *check.T, n int) (check.Tree, error) {
-	trees, err := Trees(t)
+// Newer is the update as the host's tool can have it. An image is known by its
+// version alone: it becomes another commit on each host.
+func (h Host) Newer() check.Tree {
+	if h.Tool() == host.Bootc {
+		return check.Tree{Version: tag(h.t.Env.Trees.NewerImage)}
+	}
+	return h.t.Env.Trees.Newer
+}
+
+// Older is the n-th older tree that the tool can have, counted from 0, or a skip.
+func (h Host) Older(n int) (check.Tree, error) {
+	trees, err := Trees(h.t)
 	if err != nil {
 		return check.Tree{}, err
 	}
-	if n >= len(trees.Older) {
-		return check.Tree{}, check.Skipf("the update's history holds %d older trees", len(trees.Older))
+	older := trees.Older
+	if h.Tool() == host.Bootc {
+		older = nil
+		for _, image := range trees.OlderImages {
+			older = append(older, check.Tree{Version: tag(image)})
+		}
 	}
-	return trees.Older[n], nil
+	if n >= len(older) {
+		return check.Tree{}, check.Skipf("the update's history holds %d older trees", len(older))
+	}
+	return older[n], nil
 }
 
-// Follow makes upgrades come from the served trees at url, with signatures
-// checked if verify is set. A host that follows images has no such thing.
-func (h Host) Follow(ctx context.Context, url string, verify bool) error {
+// Derived reports that the trees the tool can have are made from the image's
+// own, and differ from it as check.Trees tells.
+func (h Host) Derived() bool { return h.t.Env.Trees.Derived && h.Tool() != host.Bootc }
+
+// Follow makes upgrades come from what is served: a remote and ref, or the
+// image that the host follows, under its own name.
+func (h Host) Follow(ctx context.Context) error {
+	trees, err := Trees(h.t)
+	if err != nil {
+		return err
+	}
+	if h.Tool() != host.Bootc {
+		return h.FollowAt(ctx, trees.URL, false)
+	}
+	_, booted, err := h.Booted(ctx)
+	if err != nil {
+		return err
+	}
+	if booted.Image == nil {
+		return check.Skipf("bootc does not tell which image the host follows")
+	}
+	return host.FollowImage(ctx, h.t, repository(booted.Image.Name), trees.ImageName)
+}
+
+// FollowAt makes upgrades come from the served repository at url, with
+// signatures checked if verify is set. A host that follows images has no such
+// thing: a skip.
+func (h Host) FollowAt(ctx context.Context, url string, verify bool) error {
 	trees, err := Trees(h.t)
 	if err != nil {
 		return err
@@ -43,40 +85,64 @@ func (h Host) Follow(ctx context.Context, url string, verify bool) error {
 	return host.Follow(ctx, h.t, url, trees.Ref, verify)
 }
 
-// Origin is what the host follows after Update.
-func (h Host) Origin() string {
-	if h.Tool() == host.Bootc {
-		return h.t.Env.Trees.NewerImage
+// Update makes the newer tree the next one to boot, as a user's upgrade does. A
+// tool that finds nothing to upgrade to has failed.
+func (h Host) Update(ctx context.Context) error {
+	if err := h.Follow(ctx); err != nil {
+		return err
 	}
-	return "assay:" + h.t.Env.Trees.Ref
-}
-
-// Update makes the newer tree the next one to boot. A tool that finds nothing
-// to upgrade to has failed.
-func (h Host) Update(ctx context.Context) (host.Outcome, error) {
-	trees, err := Trees(h.t)
-	if err != nil {
-		return host.Outcome{}, err
-	}
-	if h.Tool() == host.Bootc {
-		if err := host.TrustRegistry(ctx, h.t, h.t.Env.Registry.Addr); err != nil {
-			return host.Outcome{}, err
-		}
-		return h.Rebase(ctx, host.RebaseOptions{Target: trees.NewerImage, Transport: "registry"})
-	}
-	if err := h.Follow(ctx, trees.URL, false); err != nil {
-		return host.Outcome{}, err
-	}
-	return h.UpgradeTo(ctx, trees.Newer)
-}
-
-// UpgradeTo upgrades from what the host follows already.
-func (h Host) UpgradeTo(ctx context.Context, tree check.Tree) (host.Outcome, error) {
 	out, err := h.Upgrade(ctx, host.UpgradeOptions{})
 	if err == nil && !out.Changed {
-		return out, check.FailWith(out.Output, "%s finds nothing to upgrade to, though %s is served", h.Tool(), DescribeTree(tree))
+		return check.FailWith(out.Output, "%s finds nothing to upgrade to, though %s is served", h.Tool(), DescribeTree(h.Newer()))
 	}
-	return out, err
+	return err
+}
+
+// SetTo makes a tree that is served the next one to boot: by its checksum, or
+// as an image. Follow comes before it.
+func (h Host) SetTo(ctx context.Context, tree check.Tree) error {
+	trees, err := Trees(h.t)
+	if err != nil {
+		return err
+	}
+	var out host.Outcome
+	if h.Tool() == host.Bootc {
+		registry, _, _ := strings.Cut(trees.ImageName, "/")
+		if err := host.TrustRegistry(ctx, h.t, registry); err != nil {
+			return err
+		}
+		out, err = h.Rebase(ctx, host.RebaseOptions{Target: trees.ImageName + ":" + tree.Version, Transport: "registry"})
+	} else {
+		out, err = h.Deploy(ctx, host.DeployOptions{Revision: tree.Commit})
+	}
+	if err == nil && !out.Changed {
+		return check.FailWith(out.Output, "%s was asked to deploy %s and changes nothing", h.Tool(), DescribeTree(tree))
+	}
+	return err
+}
+
+// Origin is what a deployment follows: a refspec or an image's name.
+func Origin(d host.Deployment) string {
+	if d.Image != nil {
+		return d.Image.Name
+	}
+	return d.Origin
+}
+
+// repository and tag are the parts of an image's name.
+func repository(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if t := tag(image); t != "" {
+		return strings.TrimSuffix(image, ":"+t)
+	}
+	return image
+}
+
+func tag(image string) string {
+	if at := strings.LastIndexByte(image, ':'); at > strings.LastIndexByte(image, '/') {
+		return image[at+1:]
+	}
+	return ""
 }
 
 // base is the commit that a deployment's tree came as.
@@ -90,7 +156,7 @@ func base(d host.Deployment) string {
 // Is reports whether a deployment is of a tree. One of an image has a commit of
 // its own, so that its version counts.
 func Is(d host.Deployment, tree check.Tree) bool {
-	if d.Image != nil && d.Version != "" && tree.Version != "" {
+	if d.Image != nil || tree.Commit == "" {
 		return d.Version == tree.Version
 	}
 	return host.SameChecksum(base(d), tree.Commit)

@@ -16,11 +16,10 @@ var _ = check.Register(suite, check.Check{
 })
 
 func checkOnly(ctx context.Context, t *check.T, h deployments.Host) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
+	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
-	if err := h.Follow(ctx, trees.URL, false); err != nil {
+	if err := h.Follow(ctx); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)
@@ -39,13 +38,13 @@ func checkOnly(ctx context.Context, t *check.T, h deployments.Host) error {
 	}
 	switch {
 	case out.Reason != "":
-		return check.FailWith(out.Output, "%s is asked for updates and says that there is none, though %s is served", h.Tool(), deployments.DescribeTree(trees.Newer))
-	case out.Update == nil && preview && trees.Derived:
+		return check.FailWith(out.Output, "%s is asked for updates and says that there is none, though %s is served", h.Tool(), deployments.DescribeTree(h.Newer()))
+	case out.Update == nil && preview && h.Derived():
 		// A preview tells packages, and a derived tree changes none.
 	case out.Update == nil:
-		return check.FailWith(out.Output, "%s is asked for updates and tells of none, though %s is served", h.Tool(), deployments.DescribeTree(trees.Newer))
-	case out.Update.Version != "" && trees.Newer.Version != "" && out.Update.Version != trees.Newer.Version:
-		return check.FailWith(out.Output, "%s tells of an update to version %s, want %s", h.Tool(), out.Update.Version, trees.Newer.Version)
+		return check.FailWith(out.Output, "%s is asked for updates and tells of none, though %s is served", h.Tool(), deployments.DescribeTree(h.Newer()))
+	case out.Update.Version != "" && h.Newer().Version != "" && out.Update.Version != h.Newer().Version:
+		return check.FailWith(out.Output, "%s tells of an update to version %s, want %s", h.Tool(), out.Update.Version, h.Newer().Version)
 	}
 	return h.Unchanged(ctx, before, "a look for updates by "+string(h.Tool()))
 }

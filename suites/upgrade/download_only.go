@@ -15,11 +15,10 @@ var _ = check.Register(suite, deployments.PerTool(check.Check{
 }, downloadOnly, host.RPMOSTree, host.OSTree)...)
 
 func downloadOnly(ctx context.Context, t *check.T, h deployments.Host) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
+	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
-	if err := h.Follow(ctx, trees.URL, false); err != nil {
+	if err := h.Follow(ctx); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)
@@ -43,5 +42,5 @@ func downloadOnly(ctx context.Context, t *check.T, h deployments.Host) error {
 	if !out.Changed {
 		return check.FailWith(out.Output, "%s finds nothing to deploy in what it downloaded before", h.Tool())
 	}
-	return h.Pending(ctx, before, trees.Newer)
+	return h.Pending(ctx, before, h.Newer())
 }

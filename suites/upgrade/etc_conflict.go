@@ -24,11 +24,10 @@ const (
 )
 
 func etcConflict(ctx context.Context, t *check.T, h deployments.Host) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
+	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
-	if !trees.Derived {
+	if !h.Derived() {
 		return check.Skipf("it is not known which folders in /etc the update brings")
 	}
 	file := path.Dir(check.DerivedEtc)
@@ -39,7 +38,7 @@ func etcConflict(ctx context.Context, t *check.T, h deployments.Host) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.Update(ctx)
+	err = h.Update(ctx)
 	var refused *host.RefusedError
 	if errors.As(err, &refused) && refused.Reason != host.Unreachable {
 		t.Log("%s refuses the update: %s", h.Tool(), refused.Said())
@@ -66,7 +65,7 @@ func etcConflict(ctx context.Context, t *check.T, h deployments.Host) error {
 	if err != nil {
 		return err
 	}
-	if !deployments.Is(booted, trees.Newer) && booted.Checksum != was.Checksum {
+	if !deployments.Is(booted, h.Newer()) && booted.Checksum != was.Checksum {
 		return check.Failf("after an upgrade that conflicts with /etc the system booted %s, which is neither the old nor the new tree", deployments.Describe(booted))
 	}
 	t.Log("after the reboot %s is booted", deployments.Describe(booted))

@@ -11,26 +11,25 @@ import (
 )
 
 var _ = check.Register(suite, check.Check{
-	Name: "etc-default", Title: "a new default file of the new tree arrives in /etc", State: check.Upgraded, Run: etcDefault,
+	Name: "etc-default", Title: "a new default file of the new tree arrives in /etc", State: check.Upgraded, Run: deployments.With(etcDefault),
 })
 
 // defaultLimit bounds what is read of a default file, which has one line.
 const defaultLimit = 64 << 10
 
-func etcDefault(ctx context.Context, t *check.T) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
+func etcDefault(ctx context.Context, t *check.T, h deployments.Host) error {
+	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
-	if !trees.Derived {
+	if !h.Derived() {
 		return check.Skipf("it is not known which files in /etc the update brings")
 	}
 	text, err := readDefault(ctx, t)
 	if err != nil {
 		return err
 	}
-	if text != trees.Newer.Version {
-		return check.Failf("%s, which the new tree brings as a default, holds %q after an upgrade, want %q", check.DerivedEtc, text, trees.Newer.Version)
+	if text != h.Newer().Version {
+		return check.Failf("%s, which the new tree brings as a default, holds %q after an upgrade, want %q", check.DerivedEtc, text, h.Newer().Version)
 	}
 	return nil
 }

@@ -13,8 +13,11 @@ import (
 var _ = check.Register(suite, check.Check{
 	Name: "from-previous", Title: "the release before upgrades to the new tree, and a default that was changed in /etc keeps its change",
 	Isolated: true, NeedsTrees: true, Labels: []string{"reboot", "slow"}, Limit: 25 * time.Minute,
-	Run: deployments.FromRepo(func(ctx context.Context, t *check.T, h deployments.Host) error {
-		tree, err := deployments.Older(t, 0)
+	Run: deployments.With(func(ctx context.Context, t *check.T, h deployments.Host) error {
+		if _, err := deployments.Trees(t); err != nil {
+			return err
+		}
+		tree, err := h.Older(0)
 		if err != nil {
 			return err
 		}
@@ -23,15 +26,26 @@ var _ = check.Register(suite, check.Check{
 }, check.Check{
 	Name: "from-oldest", Title: "the oldest release that is served upgrades to the new tree",
 	Isolated: true, NeedsTrees: true, Labels: []string{"reboot", "slow"}, Limit: 25 * time.Minute,
-	Run: deployments.FromRepo(func(ctx context.Context, t *check.T, h deployments.Host) error {
+	Run: deployments.With(func(ctx context.Context, t *check.T, h deployments.Host) error {
 		trees, err := deployments.Trees(t)
 		if err != nil {
 			return err
 		}
-		if trees.Derived || len(trees.Older) < 2 {
+		if h.Derived() {
+			return check.Skipf("no release is served but one derived from the image's own")
+		}
+		n := len(trees.Older)
+		if h.Tool() == host.Bootc {
+			n = len(trees.OlderImages)
+		}
+		if n < 2 {
 			return check.Skipf("no release that is older than the previous one is served")
 		}
-		return fromOlder(ctx, t, h, trees.Older[len(trees.Older)-1])
+		tree, err := h.Older(n - 1)
+		if err != nil {
+			return err
+		}
+		return fromOlder(ctx, t, h, tree)
 	}),
 })
 
@@ -41,18 +55,14 @@ const changedDefault = "changed by the administrator"
 
 // fromOlder sets the host to an older tree and upgrades it from there.
 func fromOlder(ctx context.Context, t *check.T, h deployments.Host, old check.Tree) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
-		return err
-	}
-	if err := h.Follow(ctx, trees.URL, false); err != nil {
+	if err := h.Follow(ctx); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := h.Deploy(ctx, host.DeployOptions{Revision: old.Commit}); err != nil {
+	if err := h.SetTo(ctx, old); err != nil {
 		return err
 	}
 	if err := h.Pending(ctx, before, old); err != nil {
@@ -64,7 +74,7 @@ func fromOlder(ctx context.Context, t *check.T, h deployments.Host, old check.Tr
 	if _, err := h.Switched(ctx, before, old); err != nil {
 		return err
 	}
-	if trees.Derived {
+	if h.Derived() {
 		if err := t.WriteFile(ctx, check.DerivedEtc, strings.NewReader(changedDefault+"\n"), 0o644); err != nil {
 			return err
 		}
@@ -72,19 +82,19 @@ func fromOlder(ctx context.Context, t *check.T, h deployments.Host, old check.Tr
 	if before, _, err = h.Booted(ctx); err != nil {
 		return err
 	}
-	if _, err := h.Update(ctx); err != nil {
+	if err := h.Update(ctx); err != nil {
 		return err
 	}
-	if err := h.Pending(ctx, before, trees.Newer); err != nil {
+	if err := h.Pending(ctx, before, h.Newer()); err != nil {
 		return err
 	}
 	if err := h.Reboot(ctx); err != nil {
 		return err
 	}
-	if _, err := h.Switched(ctx, before, trees.Newer); err != nil {
+	if _, err := h.Switched(ctx, before, h.Newer()); err != nil {
 		return err
 	}
-	if !trees.Derived {
+	if !h.Derived() {
 		return nil
 	}
 	text, err := readDefault(ctx, t)

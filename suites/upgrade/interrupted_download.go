@@ -20,7 +20,7 @@ func interruptedDownload(ctx context.Context, t *check.T, h deployments.Host) er
 	if err != nil {
 		return err
 	}
-	if err := h.Follow(ctx, trees.Cut+"repo", false); err != nil {
+	if err := h.FollowAt(ctx, trees.Cut+"repo", false); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)
@@ -38,8 +38,8 @@ func interruptedDownload(ctx context.Context, t *check.T, h deployments.Host) er
 	if err := h.Unchanged(ctx, before, "a download that broke off"); err != nil {
 		return err
 	}
-	if _, err := h.Update(ctx); err != nil {
+	if err := h.Update(ctx); err != nil {
 		return err
 	}
-	return h.Pending(ctx, before, trees.Newer)
+	return h.Pending(ctx, before, h.Newer())
 }

@@ -20,8 +20,7 @@ const (
 )
 
 func keepsContainer(ctx context.Context, t *check.T, h deployments.Host) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
+	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
 	if err := engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {
@@ -38,13 +37,13 @@ func keepsContainer(ctx context.Context, t *check.T, h deployments.Host) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.Update(ctx); err != nil {
+	if err := h.Update(ctx); err != nil {
 		return err
 	}
 	if err := h.Reboot(ctx); err != nil {
 		return err
 	}
-	if _, err := h.Switched(ctx, before, trees.Newer); err != nil {
+	if _, err := h.Switched(ctx, before, h.Newer()); err != nil {
 		return err
 	}
 	return engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {

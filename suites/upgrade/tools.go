@@ -14,33 +14,31 @@ var _ = check.Register(suite, deployments.PerTool(check.Check{
 }, byTool)...)
 
 func byTool(ctx context.Context, t *check.T, h deployments.Host) error {
-	trees, err := deployments.Trees(t)
+	if _, err := deployments.Trees(t); err != nil {
+		return err
+	}
+	if err := h.Follow(ctx); err != nil {
+		return err
+	}
+	before, was, err := h.Booted(ctx)
 	if err != nil {
 		return err
 	}
-	before, _, err := h.Booted(ctx)
-	if err != nil {
+	if err := h.Update(ctx); err != nil {
 		return err
 	}
-	if _, err := h.Update(ctx); err != nil {
-		return err
-	}
-	if err := h.Pending(ctx, before, trees.Newer); err != nil {
+	if err := h.Pending(ctx, before, h.Newer()); err != nil {
 		return err
 	}
 	if err := h.Reboot(ctx); err != nil {
 		return err
 	}
-	booted, err := h.Switched(ctx, before, trees.Newer)
+	booted, err := h.Switched(ctx, before, h.Newer())
 	if err != nil {
 		return err
 	}
-	origin := booted.Origin
-	if booted.Image != nil {
-		origin = booted.Image.Name
-	}
-	if origin != h.Origin() {
-		return check.Failf("after an upgrade by %s the deployment follows %q, want %q", h.Tool(), origin, h.Origin())
+	if got, want := deployments.Origin(booted), deployments.Origin(was); got != want {
+		return check.Failf("after an upgrade by %s the deployment follows %q, want %q as before", h.Tool(), got, want)
 	}
 	return nil
 }

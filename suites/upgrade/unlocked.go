@@ -25,8 +25,7 @@ exit 0`
 )
 
 func unlocked(ctx context.Context, t *check.T, h deployments.Host) error {
-	trees, err := deployments.Trees(t)
-	if err != nil {
+	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
 	if err := unlock(ctx, t); err != nil {
@@ -43,13 +42,13 @@ func unlocked(ctx context.Context, t *check.T, h deployments.Host) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.Update(ctx); err != nil {
+	if err := h.Update(ctx); err != nil {
 		return err
 	}
 	if err := h.Reboot(ctx); err != nil {
 		return err
 	}
-	booted, err := h.Switched(ctx, before, trees.Newer)
+	booted, err := h.Switched(ctx, before, h.Newer())
 	if err != nil {
 		return err
 	}

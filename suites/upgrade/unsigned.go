@@ -22,7 +22,7 @@ func unsigned(ctx context.Context, t *check.T, h deployments.Host) error {
 	if !trees.Derived {
 		return check.Skipf("it is not known whether the update is signed")
 	}
-	if err := h.Follow(ctx, trees.URL, true); err != nil {
+	if err := h.FollowAt(ctx, trees.URL, true); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)

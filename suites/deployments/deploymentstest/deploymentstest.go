@@ -63,7 +63,8 @@ func Trees() *check.Trees {
 	}
 	return &check.Trees{URL: "http://192.168.127.1:8000/repo", Slow: "http://192.168.127.1:8000/slow/", Cut: "http://192.168.127.1:8000/cut/",
 		Ref: "os/stable", Booted: tree('b', "1"), Newer: tree('c', "1.2"), Older: []check.Tree{tree('a', "1.1")}, Derived: true,
-		BootedImage: "192.168.127.1:5000/os:1", NewerImage: "192.168.127.1:5000/os:1.2"}
+		ImageName: "192.168.127.1:5001/os", BootedImage: "192.168.127.1:5001/os:1", NewerImage: "192.168.127.1:5001/os:1.2",
+		OlderImages: []string{"192.168.127.1:5001/os:1.1"}}
 }
 
 // New plays a host that was just installed, with these tools.
@@ -90,7 +91,7 @@ func (h *Host) Of(tree check.Tree, image bool) host.Deployment {
 	d := host.Deployment{OSName: "os", Checksum: tree.Commit, BaseChecksum: tree.Commit, Version: tree.Version, Origin: "assay:" + tree.Ref}
 	if image {
 		d.Origin = ""
-		d.Image = &host.Image{Name: h.Trees.NewerImage, Transport: "registry", Digest: "sha256:" + tree.Commit}
+		d.Image = &host.Image{Name: "example.org/os:stable", Transport: "registry", Digest: "sha256:" + tree.Commit}
 	}
 	return d
 }
@@ -123,8 +124,7 @@ func (h *Host) plan(tools []host.Tool) {
 	})
 	for _, command := range [][]string{{"rpm-ostree"}, {"atomic", "host"}, {"ostree", "admin"}, {"bootc"}} {
 		for verb, do := range map[string]func(args []string) guest.Result{
-			"upgrade": h.upgrade, "switch": func([]string) guest.Result { return h.work(Upgrade, "", func() string { return h.stage(h.Trees.Newer) }) },
-			"deploy": h.deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
+			"upgrade": h.upgrade, "switch": h.deploy, "deploy": h.deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"set-default": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"cleanup":     h.cleanup, "undeploy": h.undeploy, "pin": h.pin, "unlock": h.unlock, "usr-overlay": h.unlock, "install": h.install,
 		} {
@@ -216,7 +216,7 @@ func (h *Host) deploy(args []string) guest.Result {
 	revision := args[len(args)-1]
 	return h.work(Deploy, revision, func() string {
 		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer}, h.Trees.Older...) {
-			if t.Commit == revision || t.Version == revision {
+			if t.Commit == revision || t.Version == revision || h.Trees.ImageName+":"+t.Version == revision {
 				return h.stage(t)
 			}
 		}
