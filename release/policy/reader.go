@@ -24,7 +24,13 @@ type reader struct {
 	err  error
 }
 
-func (r *reader) decode(data []byte, into any) bool {
+func (r *reader) decode(data []byte, into any) (ok bool) {
+	// The YAML package panics at some malformed tags (found by fuzzing).
+	defer func() {
+		if p := recover(); p != nil {
+			r.err, ok = fmt.Errorf("%s: it is no YAML that can be read (%v)", r.name, p), false
+		}
+	}()
 	if len(data) > MaxSize {
 		r.err = fmt.Errorf("%s: %d bytes are more than the %d a policy may have", r.name, len(data), MaxSize)
 		return false
