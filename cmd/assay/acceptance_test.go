@@ -198,21 +198,15 @@ func TestHealthyImageIsAccepted(t *testing.T) {
 	}
 }
 
-// slowToFail are faults that need minutes to show without KVM, since a boot
-// that might still come up is waited for: `make corpus` has them.
-var slowToFail = []string{"sshd-off", "seed-ignored"}
-
-// brokenSets are the broken images that a test makes. With ASSAY_CORPUS=all
-// (make corpus) it is one for every fault; else one for each fault that stops
-// the boot soon, and one for all that can share an image.
+// brokenSets are the broken images that CI has the time for: one for each fault
+// that stops the boot soon, and one for all that can share an image. `make
+// corpus` has the others, one by one.
 func brokenSets() (sets [][]broken.Fault) {
 	var together []broken.Fault
-	all := os.Getenv("ASSAY_CORPUS") == "all"
-	for _, f := range broken.All() {
-		switch {
-		case all || f.Alone && !slices.Contains(slowToFail, f.Name):
+	for _, f := range broken.CI() {
+		if f.Alone {
 			sets = append(sets, []broken.Fault{f})
-		case !f.Alone:
+		} else {
 			together = append(together, f)
 		}
 	}
