@@ -60,7 +60,7 @@ func (c Check) contents(root *os.Root) ([]content, error) {
 	return all, nil
 }
 
-// Pack writes the check, its data and what it asks for a reboot with to a tar
+// Pack writes the check, its data and the programs for reboots to a tar
 // archive, which becomes its Bundle.
 func (c *Check) Pack(bundle string) (err error) {
 	defer func() {
@@ -88,11 +88,13 @@ func (c *Check) Pack(bundle string) (err error) {
 			return err
 		}
 	}
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: rebootProgram, Mode: 0o755, Size: int64(len(rebootScript)), Format: tar.FormatPAX}); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, rebootScript); err != nil {
-		return err
+	for _, p := range []struct{ name, text string }{{rebootProgram, rebootScript}, {prepareProgram, prepareScript}} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: p.name, Mode: 0o755, Size: int64(len(p.text)), Format: tar.FormatPAX}); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, p.text); err != nil {
+			return err
+		}
 	}
 	if err := w.Close(); err != nil {
 		return err

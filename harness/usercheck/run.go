@@ -124,56 +124,93 @@ func (c Check) run(ctx context.Context, t *check.T, user string, out *output) er
 			return &guest.TimeoutError{Guest: t.Name(), Op: "the check " + string(c.ID()),
 				Limit: time.Duration(float64(c.Limit) * t.Scale()), Last: fmt.Sprintf("rebooted for mark %q", mark)}
 		}
-		r, err := guest.Ask(ctx, t, "sh", "-c", beginScript, "sh", c.dir(), rebootLink)
+		r, err := guest.Ask(ctx, t, "sh", "-c", beginScript, "sh", c.dir(), linkFolder)
 		if err != nil {
 			return err
 		}
 		if !r.OK() {
 			return check.Infraf("cannot start the check %s in the guest: %s", c.ID(), r.Said())
 		}
+		was := t.BootID()
 		r, err = t.Run(ctx, guest.Command{Args: []string{"sh", "-c", startScript, "sh", c.dir(), c.File}, User: user,
 			Env: c.environment(t, mark), Stdout: out, Stderr: out, Limit: left})
-		if err != nil {
-			return err
-		}
-		next, err := c.askedReboot(ctx, t, r)
+		next, done, err := c.nextMark(ctx, t, was, r, err)
 		if err != nil {
 			return err
 		}
 		if next == "" {
 			return judge(r, out)
 		}
-		switch {
-		case c.Shared:
-			return errors.New("it asks for a reboot of a guest that others use, too; take \"exclusive: false\" out of its header")
-		case reboots == rebootLimit:
+		if reboots == rebootLimit {
 			return fmt.Errorf("it asks for more than %d reboots, the last one with mark %q", rebootLimit, next)
 		}
 		mark = next
-		out.note("rebooting; the check goes on with mark %q", mark)
-		if err := t.Reboot(ctx); err != nil {
-			return err
+		out.note("reboot; the check goes on with mark %q", mark)
+		if !done {
+			if err := t.Reboot(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// askedReboot returns the mark when a check ended to be started again after a
-// reboot. The program that asks for it kills the check.
-func (c Check) askedReboot(ctx context.Context, t *check.T, r guest.Result) (mark string, err error) {
-	if r.Signal != "KILL" && r.Exit != 128+9 {
-		return "", nil
+// nextMark returns the mark of the reboot that a check wants, and whether it has
+// made the reboot itself. r and err are how the check ended in the boot was.
+func (c Check) nextMark(ctx context.Context, t *check.T, was string, r guest.Result, err error) (mark string, done bool, _ error) {
+	if err == nil {
+		mark, err = c.readMark(ctx, t, preparedFile)
+		if err == nil && mark != "" {
+			return mark, true, c.mayReboot(t.AwaitReboot(ctx, was))
+		}
 	}
-	b, err := t.ReadFile(ctx, c.dir()+"/"+markFile, markLimit)
+	var lost *guest.TransportError
+	switch {
+	case err == nil:
+	case c.Shared || !errors.As(err, &lost) || ctx.Err() != nil:
+		return "", false, err
+	default:
+		// The guest was lost: by a reboot that the check announced?
+		if t.AwaitReboot(ctx, was) != nil {
+			return "", false, err
+		}
+		announced, merr := c.readMark(ctx, t, preparedFile)
+		if merr == nil && announced == "" {
+			merr = err
+		}
+		return announced, true, merr
+	}
+	// The program that asks for a reboot kills the check.
+	if r.Signal != "KILL" && r.Exit != 128+9 {
+		return "", false, nil
+	}
+	mark, err = c.readMark(ctx, t, markFile)
+	if err == nil && mark != "" {
+		err = c.mayReboot(nil)
+	}
+	return mark, false, err
+}
+
+// mayReboot is err, or why the check should not have asked for a reboot.
+func (c Check) mayReboot(err error) error {
+	if c.Shared {
+		return errors.New("it wants a reboot of a guest that others use, too; take \"exclusive: false\" out of its header")
+	}
+	return err
+}
+
+// readMark reads the file with a mark; empty when there is none.
+func (c Check) readMark(ctx context.Context, t *check.T, file string) (mark string, err error) {
+	b, err := t.ReadFile(ctx, c.dir()+"/"+file, markLimit)
 	var large *guest.TooLargeError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
 	case errors.As(err, &large):
-		return "", fmt.Errorf("the mark of the reboot it asks for is longer than %d bytes", markLimit)
+		return "", fmt.Errorf("the mark of the reboot it wants is longer than %d bytes", markLimit)
 	case err != nil:
 		return "", err
 	case !markShape.Match(b):
-		return "", fmt.Errorf("the mark %.40q of the reboot it asks for is no line of text", b)
+		return "", fmt.Errorf("the mark %.40q of the reboot it wants is no line of text", b)
 	}
 	return string(b), nil
 }

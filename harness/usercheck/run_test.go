@@ -35,7 +35,8 @@ func one(t *testing.T, header ...string) Check {
 // ready is a guest into which a check can be copied and started.
 func ready(g *guesttest.Fake) {
 	g.On("sh", "-c", placeScript, "sh", inGuest, guesttest.Any).As("")
-	g.On("sh", "-c", beginScript, "sh", inGuest, rebootLink).As("")
+	g.On("sh", "-c", beginScript, "sh", inGuest, linkFolder).As("")
+	g.LacksFile(inGuest + "/" + preparedFile)
 	g.LacksFile(inGuest + "/" + markFile)
 }
 
@@ -78,7 +79,10 @@ func TestRun(t *testing.T) {
 		{"cannot be executed", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Prints("sh: ./plain.sh: Permission denied\n").Exits(126) }, reports.Errored, reports.FaultTest, "Permission denied"},
 		{"wants a program that is not there", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Prints("plain.sh: 5: jq: not found\n").Exits(127) }, reports.Errored, reports.FaultTest, "jq: not found"},
 		{"takes too long", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Fails(late) }, reports.Errored, reports.FaultInfra, "longer than 1m0s"},
-		{"guest gone", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Fails(lost) }, reports.Errored, reports.FaultInfra, "gone"},
+		{"guest gone", nil, check.Env{}, func(g *guesttest.Fake) {
+			ends(g).Fails(lost)
+			g.OnReboot(func() error { return lost })
+		}, reports.Errored, reports.FaultInfra, "gone"},
 		{"cannot be copied", nil, check.Env{}, func(g *guesttest.Fake) {
 			g.On("sh", "-c", placeScript, guesttest.Rest).Exits(1).Says("tar: No space left on device\n")
 		}, reports.Errored, reports.FaultInfra, "cannot copy the check user/plain into the guest: tar: No space left"},
@@ -173,7 +177,7 @@ func TestReboot(t *testing.T) {
 			if j.Outcome != c.outcome || j.Fault != c.fault || !strings.Contains(j.Message, c.says) {
 				t.Errorf("%+v, want %s, fault %q, %q", j, c.outcome, c.fault, c.says)
 			}
-			if c.outcome == reports.Passed && out != "before\n--- rebooting; the check goes on with mark \"half way\" ---\nafter\n" {
+			if c.outcome == reports.Passed && out != "before\n--- reboot; the check goes on with mark \"half way\" ---\nafter\n" {
 				t.Errorf("the output is %q", out)
 			}
 			var marks []string
@@ -184,6 +188,48 @@ func TestReboot(t *testing.T) {
 			}
 			if marks[0] != "" || len(marks) > 1 && marks[1] != "half way" {
 				t.Errorf("started with the marks %q", marks)
+			}
+		})
+	}
+}
+
+// TestOwnReboot is for checks that announce a reboot and make it themselves.
+func TestOwnReboot(t *testing.T) {
+	lost := &guest.TransportError{Guest: "fake", Op: "run", Err: &guest.RestartedError{Was: "a", Is: "b"}}
+	for _, c := range []struct {
+		name    string
+		header  []string
+		first   func(p *guesttest.Plan) *guesttest.Plan
+		mark    string
+		outcome reports.Outcome
+		fault   reports.Fault
+		says    string
+	}{
+		{"the guest is lost", nil, func(p *guesttest.Plan) *guesttest.Plan { return p.Fails(lost) }, "m", reports.Skipped, "", "after"},
+		{"the check is killed on the way down", nil, func(p *guesttest.Plan) *guesttest.Plan { return p.Dies("TERM") }, "m", reports.Skipped, "", "after"},
+		{"the check ends first", nil, func(p *guesttest.Plan) *guesttest.Plan { return p.Prints("x\n") }, "m", reports.Skipped, "", "after"},
+		{"not announced", nil, func(p *guesttest.Plan) *guesttest.Plan { return p.Fails(lost) }, "", reports.Errored, reports.FaultInfra, "restarted by itself"},
+		{"announced badly", nil, func(p *guesttest.Plan) *guesttest.Plan { return p.Fails(lost) }, "a\tb", reports.Errored, reports.FaultTest, "no line of text"},
+		{"in a shared guest, lost", []string{"exclusive: false"}, func(p *guesttest.Plan) *guesttest.Plan { return p.Fails(lost) }, "m", reports.Errored, reports.FaultInfra, "restarted by itself"},
+		{"in a shared guest", []string{"exclusive: false"}, func(p *guesttest.Plan) *guesttest.Plan { return p.Prints("x\n") }, "m", reports.Errored, reports.FaultTest, "exclusive: false"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := guesttest.New(t)
+			ready(g)
+			g.OnReboot(nil)
+			begun := 0
+			g.On("sh", "-c", beginScript, guesttest.Rest).Does(func(guesttest.Call) (guest.Result, error) {
+				if begun++; begun > 1 || c.mark == "" {
+					g.LacksFile(inGuest + "/" + preparedFile) // as the script takes it away
+				} else {
+					g.HasFile(inGuest+"/"+preparedFile, c.mark)
+				}
+				return guest.Result{}, nil
+			})
+			c.first(ends(g)).Then().Prints("after\n").Exits(77)
+			j, _ := judged(t, one(t, c.header...), g, check.Env{})
+			if j.Outcome != c.outcome || j.Fault != c.fault || !strings.Contains(j.Message, c.says) {
+				t.Errorf("%+v, want %s, fault %q, %q", j, c.outcome, c.fault, c.says)
 			}
 		})
 	}
@@ -253,12 +299,12 @@ func TestPack(t *testing.T) {
 		}
 		got[h.Name] = h.Mode
 	}
-	for name, mode := range map[string]int64{"plain.sh": 0o755, "data/": 0o755, "data/common": 0o644, "plain.d/": 0o755, "plain.d/tool": 0o755, rebootProgram: 0o755} {
+	for name, mode := range map[string]int64{"plain.sh": 0o755, "data/": 0o755, "data/common": 0o644, "plain.d/": 0o755, "plain.d/tool": 0o755, rebootProgram: 0o755, prepareProgram: 0o755} {
 		if got[name] != mode {
 			t.Errorf("%s has mode %o, want %o", name, got[name], mode)
 		}
 	}
-	if len(got) != 6 {
+	if len(got) != 7 {
 		t.Errorf("the bundle holds %v", got)
 	}
 	if err := os.Remove(filepath.Join(c.Folder, c.File)); err != nil {

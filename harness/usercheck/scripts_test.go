@@ -35,7 +35,8 @@ cat data/common && [ -w tmp ] && [ -d "$HOME" ] && command -v autopkgtest-reboot
 [ -e ask.txt ] && echo too much
 echo to stderr >&2
 autopkgtest-reboot
-"$LINK" "half way"
+"$LINKS/autopkgtest-reboot-prepare" "on my own"
+"$LINKS/autopkgtest-reboot" "half way"
 echo not reached
 `
 	all, err := Find([]string{folder(t, map[string]string{"ask*": text, "data/common": "data\n", "ask.d/x": "", "ask.txt": "beside, and not copied\n"})})
@@ -50,13 +51,13 @@ echo not reached
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, link := filepath.Join(t.TempDir(), "check's folder"), filepath.Join(t.TempDir(), "link")
-	t.Setenv("LINK", link)
+	dir, links := filepath.Join(t.TempDir(), "check's folder"), t.TempDir()
+	t.Setenv("LINKS", links)
 	for range 2 { // a second time over the first
 		if out, status, _ := here(t, bundle, placeScript, dir, me.Username); status != 0 {
 			t.Fatalf("place: %d %s", status, out)
 		}
-		if out, status, _ := here(t, nil, beginScript, dir, link); status != 0 {
+		if out, status, _ := here(t, nil, beginScript, dir, links); status != 0 {
 			t.Fatalf("begin: %d %s", status, out)
 		}
 		out, _, killed := here(t, nil, startScript, dir, "ask")
@@ -66,8 +67,10 @@ echo not reached
 		if !strings.HasPrefix(out, "data\nready\nto stderr\n") || !strings.Contains(out, "to stderr\nusage: ") || strings.Contains(out, "not reached") {
 			t.Errorf("the check printed %q", out)
 		}
-		if b, err := os.ReadFile(filepath.Join(dir, markFile)); err != nil || string(b) != "half way" {
-			t.Errorf("the mark is %q, %v", b, err)
+		for file, want := range map[string]string{markFile: "half way", preparedFile: "on my own"} {
+			if b, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(b) != want {
+				t.Errorf("%s holds %q, %v", file, b, err)
+			}
 		}
 	}
 	if _, status, _ := here(t, []byte("no archive"), placeScript, dir, me.Username); status != 1 {
