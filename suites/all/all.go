@@ -11,5 +11,6 @@ import (
 	_ "assay/suites/rollback"
 	_ "assay/suites/runtime"
 	_ "assay/suites/storage"
+	_ "assay/suites/syscontainers"
 	_ "assay/suites/upgrade"
 )

@@ -1,0 +1,13 @@
+package syscontainers_test
+
+import (
+	"testing"
+
+	"assay/harness/harnesstest"
+	_ "assay/suites/syscontainers"
+)
+
+func TestMain(m *testing.M) { harnesstest.Main(m) }
+
+// TestSuite runs the suite on a real image: go test ./suites/syscontainers -args -image=PATH
+func TestSuite(t *testing.T) { harnesstest.Suite(t, "system-containers") }
