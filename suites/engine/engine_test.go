@@ -101,6 +101,7 @@ func TestDockerTrustsTheRegistry(t *testing.T) {
 	g.HasFile(daemonFile, `{"live-restore": true, "insecure-registries": ["10.0.0.1:5000"]}`)
 	g.TakesFile(daemonFile)
 	reload := g.On("systemctl", "try-reload-or-restart", "docker.service")
+	g.On("docker", "info", "--format", "{{json .RegistryConfig}}").Prints(`{"IndexConfigs":{"192.168.127.1:5000":{"Secure":false}}}`)
 	g.On("docker", "pull", "x")
 	e := Engine{Name: Docker, t: ct}
 	for range 2 {
@@ -124,6 +125,69 @@ func TestDockerTrustsTheRegistry(t *testing.T) {
 	g.LacksFile(daemonFile)
 	if err := e.Pull(context.Background(), "x"); err != nil {
 		t.Errorf("without a daemon.json: %v", err)
+	}
+}
+
+func TestDockerThatDoesNotReload(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		name     string
+		restart  int
+		restarts string // what it says of registries then
+		want     reports.Outcome
+		says     string
+	}{
+		{"restarted", 0, `{"IndexConfigs":{"192.168.127.1:5000":{}}}`, reports.Passed, ""},
+		{"in vain", 0, "{}", reports.Failed, "does not take up"},
+		{"does not start", 1, "{}", reports.Failed, "docker does not start with 192.168.127.1:5000"},
+	} {
+		ct, g := newT(t, "")
+		g.SetScale(1e-6)
+		g.LacksFile(daemonFile)
+		g.TakesFile(daemonFile)
+		g.Logs()
+		g.On("systemctl", "try-reload-or-restart", "docker.service")
+		g.On("docker", "info", guesttest.Rest).Prints(`{"IndexConfigs":{}}`)
+		g.On("systemctl", "restart", "docker.service").Does(func(guesttest.Call) (guest.Result, error) {
+			g.On("docker", "info", guesttest.Rest).Prints(c.restarts)
+			return guest.Result{Exit: c.restart, Stderr: "Job failed"}, nil
+		})
+		if j := check.Classify(Engine{Name: Docker, t: ct}.trust(ctx)); j.Outcome != c.want || !strings.Contains(j.Message, c.says) {
+			t.Errorf("%s: %+v", c.name, j)
+		}
+	}
+}
+
+func TestRestarted(t *testing.T) {
+	ct, g := newT(t, "")
+	g.HasFile(daemonFile, `{"debug": true}`)
+	g.TakesFile(daemonFile)
+	g.Logs()
+	g.On("systemctl", "restart", "docker.service").Then().Exits(1).Says("Job for docker.service failed\n")
+	e := Engine{Name: Docker, t: ct}
+	if err := e.Restarted(context.Background(), "live-restore", true); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := g.Written(daemonFile); !strings.Contains(text, `"live-restore": true`) || !strings.Contains(text, "debug") {
+		t.Errorf("daemon.json is %s", text)
+	}
+	if j := check.Classify(e.Restarted(context.Background(), "x", 1)); j.Outcome != reports.Failed || !strings.Contains(j.Message, "docker does not start with x 1: Job for docker.service failed") {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestPrivate(t *testing.T) {
+	ct, _ := newT(t, "")
+	e := Engine{Name: Podman, t: ct}
+	if _, err := e.Private("busybox"); check.Classify(err).Outcome != reports.Skipped {
+		t.Errorf("no private registry: %v", err)
+	}
+	ct.Env.Private = &check.PrivateRegistry{Registry: check.Registry{Addr: "10.0.0.1:5443", Images: map[string]string{"busybox": "assay/busybox:1"}}}
+	if ref, err := e.Private("busybox"); err != nil || ref != "10.0.0.1:5443/assay/busybox:1" {
+		t.Errorf("%q, %v", ref, err)
+	}
+	if _, err := e.Private("nothing"); check.Classify(err).Outcome != reports.Skipped {
+		t.Errorf("an image that is not served: %v", err)
 	}
 }
 

@@ -1,12 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"time"
 
 	"assay/harness/guest"
@@ -88,47 +83,16 @@ func (e Engine) plainHTTP(command string, options ...string) []string {
 	return []string{command}
 }
 
-// daemonFile is docker's configuration, and its limit.
-const (
-	daemonFile  = "/etc/docker/daemon.json"
-	daemonLimit = 1 << 20
-)
-
-// trust makes docker's daemon speak HTTP to the harness's registry: it adds
-// the registry to the daemon's own configuration, keeps the rest, and has the
-// daemon read it again.
-func (e Engine) trust(ctx context.Context) error {
-	if e.Name != Docker {
-		return nil
+// Private is the full reference of the image for that purpose in the registry
+// that wants TLS and a login, and a skip when the harness serves none.
+func (e Engine) Private(purpose string) (string, error) {
+	p := e.t.Env.Private
+	if p == nil || p.Addr == "" {
+		return "", check.Skipf("no private registry is served to the guest")
 	}
-	addr := e.t.Env.Registry.Addr
-	conf := map[string]any{}
-	old, err := e.t.ReadFile(ctx, daemonFile, daemonLimit)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case len(bytes.TrimSpace(old)) > 0:
-		if err := json.Unmarshal(old, &conf); err != nil {
-			return check.FailWith(string(old), "%s is no JSON: %v", daemonFile, err)
-		}
+	image, ok := p.Images[purpose]
+	if !ok {
+		return "", check.Skipf("the private registry has no image for %q", purpose)
 	}
-	list, _ := conf["insecure-registries"].([]any)
-	for _, have := range list {
-		if have == addr {
-			return nil
-		}
-	}
-	conf["insecure-registries"] = append(list, addr)
-	text, err := json.MarshalIndent(conf, "", "  ")
-	if err != nil {
-		return fmt.Errorf("cannot write docker's configuration: %w", err)
-	}
-	if err := e.t.WriteFile(ctx, daemonFile, bytes.NewReader(text), 0o644); err != nil {
-		return err
-	}
-	// A reload takes the list of registries; a daemon that is not yet up reads
-	// the file when its socket is first used.
-	_, err = guest.Output(ctx, e.t, "systemctl", "try-reload-or-restart", "docker.service")
-	return err
+	return p.Addr + "/" + image, nil
 }
