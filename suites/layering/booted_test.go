@@ -1,0 +1,254 @@
+package layering
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"assay/harness/guest"
+	"assay/harness/guest/guesttest"
+	"assay/harness/host"
+	"assay/harness/host/hosttest"
+	"assay/reports"
+	"assay/suites/check"
+	"assay/suites/suitetest"
+)
+
+// boots is the status before, after something was staged, and when it is booted.
+func boots(t *testing.T, next host.Deployment, then ...[]host.Deployment) plan {
+	return tells(t, append([][]host.Deployment{all(booted(base())), all(staged(next), booted(base())), all(booted(next), base())}, then...)...)
+}
+
+// stays is a guest that does not go down.
+func stays(g *guesttest.Fake, _ *check.Env) {
+	g.OnReboot(func() error { return &guest.TransportError{Op: "reboot", Err: guest.ErrRebootNotSeen} })
+}
+
+func TestRebootOption(t *testing.T) {
+	layered := onBase("assay-hello")
+	for _, c := range []struct {
+		tool    host.Tool
+		id      reports.CaseID
+		command []string
+	}{
+		{host.RPMOSTree, "layering/rpm-ostree-reboot-option", ask("install", "--reboot", "assay-hello")},
+		{host.AtomicHost, "layering/atomic-host-reboot-option", []string{"atomic", "host", "install", "assay-hello", "--reboot"}},
+	} {
+		good := func(more ...plan) []plan {
+			return append([]plan{toolTells(t, c.tool, all(booted(base())), all(booted(layered), base())), does("", c.command...), does("", q("assay-hello")...)}, more...)
+		}
+		suitetest.Run(t, c.id, []suitetest.Case{
+			{Name: "healthy", Guest: with(c.tool, good()...)},
+			{Name: "gone at once", Guest: with(c.tool, good(lost(c.command...))...)},
+			{Name: "refused", Want: reports.Failed, Guest: with(c.tool, good(fails(1, "error: no\n", c.command...))...)},
+			{Name: "does not reboot", Want: reports.Failed, Says: []string{"was to layer a package and reboot, and it does not go down"}, Guest: with(c.tool, good(stays)...)},
+			{Name: "boots the old one", Want: reports.Failed, Says: []string{"the booted deployment is the bare base"}, Guest: with(c.tool, good(toolTells(t, c.tool, all(booted(base()))))...)},
+		})
+	}
+}
+
+func TestRollbackRemoves(t *testing.T) {
+	layered := onBase("assay-hello")
+	good := func(more ...plan) []plan {
+		return append([]plan{boots(t, layered, all(booted(base()), layered)), does("", ask("install", "assay-hello")...), does("Moving 'b' to be first deployment\n", ask("rollback")...),
+			turns(q("assay-hello"), 0, 1)}, more...)
+	}
+	suitetest.Run(t, "layering/rollback-removes", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "refused", Want: reports.Failed, Says: []string{"cannot roll back: error: no"}, Guest: on(good(fails(1, "error: no\n", ask("rollback")...))...)},
+		{Name: "layered deployment not booted", Want: reports.Failed, Says: []string{"after the reboot aaaaaaaaaaaa is booted"},
+			Guest: on(good(tells(t, all(booted(base())), all(staged(layered), booted(base())), all(booted(base()))))...)},
+		{Name: "no rollback", Want: reports.Failed, Says: []string{"after the reboot bbbbbbbbbbbb is booted"}, Guest: on(good(boots(t, layered, all(booted(layered), base())))...)},
+		{Name: "still there", Want: reports.Failed, Says: []string{"after a rollback and a reboot rpm -q still finds"}, Guest: on(good(turns(q("assay-hello"), 0))...)},
+		{Name: "does not go down", Want: reports.Failed, Says: []string{"it does not go down"}, Guest: on(good(stays)...)},
+		noTool, noPackages,
+	})
+}
+
+func TestSurvivesUpgrade(t *testing.T) {
+	newer := hosttest.Sum('d')
+	layered := onBase("assay-hello")
+	onNewer := changed(layered, func(d *host.Deployment) { d.BaseChecksum, d.Checksum = newer, otherSum })
+	states := func(next host.Deployment) plan {
+		return boots(t, layered, all(staged(next), booted(layered)), all(booted(next), layered))
+	}
+	trees := func(_ *guesttest.Fake, env *check.Env) {
+		env.Trees = &check.Trees{URL: "http://gw:8000/repo", Ref: "os", Newer: check.Tree{Ref: "os", Commit: newer, Version: "2"}}
+	}
+	good := func(more ...plan) []plan {
+		return append([]plan{states(onNewer), trees, does("", ask("install", "assay-hello")...), does("", "sh", "-c", guesttest.Containing("set-origin"), guesttest.Rest),
+			does("", ask("upgrade")...), does("", q("assay-hello")...), does("hello 1.0\n", "assay-hello")}, more...)
+	}
+	suitetest.Run(t, "layering/survives-upgrade", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "upgrade refused", Want: reports.Failed, Says: []string{"cannot upgrade a host with a layered package: error: Could not depsolve"},
+			Guest: on(good(fails(1, "error: Could not depsolve\n", ask("upgrade")...))...)},
+		{Name: "no upgrade", Want: reports.Failed, Says: []string{"changes nothing when it is to upgrade"}, Guest: on(good(does("No upgrade available.\n", ask("upgrade")...))...)},
+		{Name: "dropped", Want: reports.Failed, Says: []string{"does not list assay-hello as layered in the upgraded deployment"},
+			Guest: on(good(states(changed(onNewer, func(d *host.Deployment) { d.Layered, d.Requested = nil, nil })))...)},
+		{Name: "old base", Want: reports.Failed, Says: []string{"stands on base aaaaaaaaaaaa, and packages were layered on dddddddddddd"},
+			Guest: on(good(states(changed(onNewer, func(d *host.Deployment) { d.BaseChecksum = baseSum })))...)},
+		{Name: "does not run", Want: reports.Failed, Says: []string{"does not run"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
+		{Name: "no trees", Want: reports.Skipped, Says: []string{"no tree to upgrade to: too old"}, Guest: on(func(_ *guesttest.Fake, env *check.Env) { env.NoTrees = "too old" })},
+		{Name: "follows an image", Want: reports.Skipped, Says: []string{"follows a container image"}, Guest: on(good(tells(t, all(booted(changed(base(), func(d *host.Deployment) {
+			d.Image = &host.Image{Name: "q.test/os:1", Transport: "registry", Digest: "sha256:d"}
+		})))))...)},
+		noTool, noPackages,
+	})
+}
+
+func TestService(t *testing.T) {
+	enable := []string{"systemctl", "enable", "--now", "assay-httpd.socket"}
+	answers := func(body string) plan {
+		return func(g *guesttest.Fake, _ *check.Env) {
+			g.OnDial(8099, func() (io.ReadWriteCloser, error) {
+				if body == "" {
+					return nil, errors.New("connection refused")
+				}
+				here, there := net.Pipe()
+				go func() {
+					defer there.Close()
+					if _, err := http.ReadRequest(bufio.NewReader(there)); err == nil {
+						_, _ = io.WriteString(there, "HTTP/1.0 200 OK\r\n\r\n"+body) // the client may be gone
+					}
+				}()
+				return here, nil
+			})
+		}
+	}
+	good := func(more ...plan) []plan {
+		return append([]plan{boots(t, onBase("assay-httpd")), does("", ask("install", "assay-httpd")...), does("", q("assay-httpd")...), does("", enable...),
+			does("", "sh", "-c", guesttest.Containing("firewall-cmd"), guesttest.Rest), answers("assay-httpd is here\n"), does("", "true"),
+			func(g *guesttest.Fake, _ *check.Env) { g.Logs() }}, more...)
+	}
+	suitetest.Run(t, "layering/service", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "does not start", Want: reports.Failed, Says: []string{"the unit assay-httpd.socket of a layered package does not start: Unit not found"},
+			Guest: on(good(fails(1, "Unit not found\n", enable...))...)},
+		{Name: "does not answer", Want: reports.Failed, Says: []string{`does not answer "assay-httpd is here" on port 8099: connection refused`}, Guest: on(good(answers(""), impatient)...)},
+		{Name: "other answer", Want: reports.Failed, Says: []string{"on port 8099: other"}, Guest: on(good(answers("other"), impatient)...)},
+		{Name: "guest is gone", Want: reports.Errored, Fault: reports.FaultInfra, Guest: on(good(answers(""), impatient, lost("true"))...)},
+		noTool, noPackages,
+	})
+}
+
+func TestOverrideRemove(t *testing.T) {
+	removed := changed(onBase(), func(d *host.Deployment) { d.Removed = []string{"strace"} })
+	remove, reset := ask("override", "remove", "strace"), ask("override", "reset", "strace")
+	states := func(now, back host.Deployment) plan { return boots(t, now, all(staged(back), booted(now))) }
+	good := func(more ...plan) []plan {
+		return append([]plan{does("strace\n", "sh", "-c", leafScript, guesttest.Rest), states(removed, base()), does("", remove...), does("", reset...), turns(q("strace"), 1)}, more...)
+	}
+	suitetest.Run(t, "layering/override-remove", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "refused", Want: reports.Failed, Says: []string{"cannot remove strace of the base"}, Guest: on(good(fails(1, "error: no\n", remove...))...)},
+		{Name: "not told", Want: reports.Failed, Says: []string{"does not list strace as removed"}, Guest: on(good(states(onBase(), base()))...)},
+		{Name: "still there", Want: reports.Failed, Says: []string{"after its removal from the base and a reboot rpm -q still finds"}, Guest: on(good(turns(q("strace"), 0))...)},
+		{Name: "reset refused", Want: reports.Failed, Says: []string{"cannot reset the override"}, Guest: on(good(fails(1, "error: no\n", reset...))...)},
+		{Name: "reset forgotten", Want: reports.Failed, Says: []string{"still has 1 removed and 0 replaced"}, Guest: on(good(states(removed, removed))...)},
+		{Name: "not the base", Want: reports.Failed, Says: []string{"not the base aaaaaaaaaaaa again"}, Guest: on(good(states(removed, onBase()))...)},
+		{Name: "nothing to miss", Want: reports.Skipped, Says: []string{"can be missed"}, Guest: on(does("", "sh", "-c", leafScript, guesttest.Rest))},
+		noTool,
+	})
+}
+
+func TestOverrideReplace(t *testing.T) {
+	const name, path = "reference-greeting", "/var/tmp/assay/reference-greeting-2.0-1.noarch.rpm"
+	replaced := changed(onBase(), func(d *host.Deployment) { d.Replaced = []host.Replacement{{Name: name, From: "1.0-1", To: "2.0-1"}} })
+	replace, reset := ask("override", "replace", path), ask("override", "reset", "--all")
+	states := func(now, back host.Deployment) plan { return boots(t, now, all(staged(back), booted(now))) }
+	good := func(more ...plan) []plan {
+		return append([]plan{states(replaced, base()), does("", "sh", "-c", fetchScript, guesttest.Rest), does("", replace...), does("", reset...),
+			func(g *guesttest.Fake, _ *check.Env) {
+				g.On(q(name)...).Prints(name + "-1.0-1.noarch\n").Then().Prints(name + "-2.0-1.noarch\n")
+			}}, more...)
+	}
+	suitetest.Run(t, "layering/override-replace", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "refused", Want: reports.Failed, Says: []string{"cannot replace reference-greeting of the base"}, Guest: on(good(fails(1, "error: no\n", replace...))...)},
+		{Name: "not told", Want: reports.Failed, Says: []string{"does not list reference-greeting as replaced; it lists 0"}, Guest: on(good(states(onBase(), base()))...)},
+		{Name: "old one stays", Want: reports.Failed, Says: []string{`rpm -q says "reference-greeting-1.0-1.noarch"`}, Guest: on(good(does(name+"-1.0-1.noarch\n", q(name)...))...)},
+		{Name: "reset forgotten", Want: reports.Failed, Says: []string{"still has 0 removed and 1 replaced"}, Guest: on(good(states(replaced, replaced))...)},
+		{Name: "cannot fetch", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"cannot bring package"}, Guest: on(good(fails(7, "curl: refused\n", "sh", "-c", fetchScript, guesttest.Rest))...)},
+		{Name: "nothing to fetch with", Want: reports.Skipped, Guest: on(good(fails(127, "", "sh", "-c", fetchScript, guesttest.Rest))...)},
+		{Name: "another base", Want: reports.Skipped, Says: []string{"the base has no package reference-greeting"}, Guest: on(good(fails(1, "not installed\n", q(name)...))...)},
+		noTool, noPackages,
+	})
+}
+
+func TestInitramfs(t *testing.T) {
+	own := changed(onBase(), func(d *host.Deployment) { d.RegenerateInitramfs, d.InitramfsArgs = true, initramfsArgs })
+	enable, disable := ask("initramfs", "--enable", "--arg=-I", "--arg=/usr/bin/env"), ask("initramfs", "--disable")
+	states := func(now, back host.Deployment) plan { return boots(t, now, all(staged(back), booted(now))) }
+	good := func(more ...plan) []plan {
+		return append([]plan{states(own, base()), does("", enable...), does("", disable...), does("", "sh", "-c", contentScript, guesttest.Rest),
+			func(g *guesttest.Fake, _ *check.Env) {
+				g.On("sh", "-c", bootScript, "sh").Prints("aa\n").Then().Prints("bb\n")
+			}}, more...)
+	}
+	suitetest.Run(t, "layering/initramfs", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "no lsinitrd", Guest: on(good(fails(127, "", "sh", "-c", contentScript, guesttest.Rest))...)},
+		{Name: "refused", Want: reports.Failed, Says: []string{"cannot make its own initramfs: error: dracut"}, Guest: on(good(fails(1, "error: dracut\n", enable...))...)},
+		{Name: "too old", Want: reports.Skipped, Guest: on(good(fails(1, "error: Unknown command 'initramfs'\n", enable...))...)},
+		{Name: "not told", Want: reports.Failed, Says: []string{"regenerate-initramfs false"}, Guest: on(good(states(onBase(), base()))...)},
+		{Name: "same initramfs", Want: reports.Failed, Says: []string{"still boots the image's own (boot checksum aa)"}, Guest: on(good(does("aa\n", "sh", "-c", bootScript, "sh"))...)},
+		{Name: "file is missing", Want: reports.Failed, Says: []string{"lacks /usr/bin/env"}, Guest: on(good(fails(1, "", "sh", "-c", contentScript, guesttest.Rest))...)},
+		{Name: "cannot give it up", Want: reports.Failed, Says: []string{"cannot give its own initramfs up"}, Guest: on(good(fails(1, "error: no\n", disable...))...)},
+		{Name: "still regenerates", Want: reports.Failed, Says: []string{"still regenerates it"}, Guest: on(good(states(own, own))...)},
+		{Name: "the image does so", Want: reports.Skipped, Guest: on(good(tells(t, all(booted(own))))...)},
+		noTool,
+	})
+}
+
+func TestUnlock(t *testing.T) {
+	open := changed(base(), func(d *host.Deployment) { d.Unlocked = "development" })
+	command := []string{"ostree", "admin", "unlock"}
+	write := []string{"touch", usrFile}
+	exists := func(exit int) plan { return fails(exit, "", "sh", "-c", `[ -e "$1" ]`, "sh", usrFile) }
+	status := func(answers ...[]host.Deployment) plan { return toolTells(t, host.OSTree, answers...) }
+	good := func(more ...plan) []plan {
+		return append([]plan{status(all(booted(open)), all(booted(base()))), turns(write, 1, 0, 1), does("overlay\n", "sh", "-c", usrScript, "sh"), exists(1),
+			func(g *guesttest.Fake, _ *check.Env) {
+				g.On(command...).Prints("Development mode enabled.\n").Then().Exits(1).Says("error: Deployment is already in unlocked state: development\n")
+			}}, more...)
+	}
+	suitetest.Run(t, "layering/unlock", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "open before", Want: reports.Failed, Says: []string{"although nobody unlocked it"}, Guest: on(good(turns(write, 0))...)},
+		{Name: "refused", Want: reports.Failed, Says: []string{"ostree admin cannot unlock /usr"}, Guest: on(good(fails(1, "error: no overlayfs\n", command...))...)},
+		{Name: "still closed", Want: reports.Failed, Says: []string{"still takes no file"}, Guest: on(good(turns(write, 1))...)},
+		{Name: "no overlay", Want: reports.Failed, Says: []string{`is "xfs", not an overlay`}, Guest: on(good(does("xfs\n", "sh", "-c", usrScript, "sh"))...)},
+		{Name: "not told", Want: reports.Failed, Says: []string{`unlocked "", want "development"`}, Guest: on(good(status(all(booted(base()))))...)},
+		{Name: "twice", Want: reports.Failed, Says: []string{"unlocks a /usr that is unlocked already"}, Guest: on(good(does("", command...))...)},
+		{Name: "twice, no plain message", Want: reports.Failed, Says: []string{"does not say that it is unlocked already"}, Guest: on(good(func(g *guesttest.Fake, _ *check.Env) {
+			g.On(command...).Then().Exits(1).Says("error: mount failed\n")
+		})...)},
+		{Name: "file stays", Want: reports.Failed, Says: []string{"is still there after the reboot"}, Guest: on(good(exists(0))...)},
+		{Name: "stays open", Want: reports.Failed, Says: []string{"after the reboot it still takes files"}, Guest: on(good(turns(write, 1, 0, 0))...)},
+		{Name: "still told", Want: reports.Failed, Says: []string{`unlocked "development", want ""`}, Guest: on(good(status(all(booted(open))))...)},
+		{Name: "no tool", Want: reports.Skipped, Says: []string{"the image has no ostree admin and no bootc"}, Guest: func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanTools(g) }},
+	})
+}
+
+func TestUnlockHotfix(t *testing.T) {
+	fix := changed(base(), func(d *host.Deployment) { d.Unlocked = "hotfix" })
+	command := []string{"ostree", "admin", "unlock", "--hotfix"}
+	write := []string{"touch", usrFile}
+	exists := func(exit int) plan { return fails(exit, "", "sh", "-c", `[ -e "$1" ]`, "sh", usrFile) }
+	status := func(answers ...[]host.Deployment) plan { return toolTells(t, host.OSTree, answers...) }
+	good := func(more ...plan) []plan {
+		return append([]plan{status(all(booted(base())), all(booted(fix), base())), turns(write, 1, 0), does("overlay\n", "sh", "-c", usrScript, "sh"), exists(0),
+			does("Hotfix mode enabled.\n", command...)}, more...)
+	}
+	suitetest.Run(t, "layering/unlock-hotfix", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "refused", Want: reports.Failed, Says: []string{"cannot unlock /usr"}, Guest: on(good(fails(1, "error: no\n", command...))...)},
+		{Name: "gone", Want: reports.Failed, Says: []string{"is gone after the reboot"}, Guest: on(good(exists(1))...)},
+		{Name: "no way back", Want: reports.Failed, Says: []string{"leaves no deployment of aaaaaaaaaaaa without it to roll back to"}, Guest: on(good(status(all(booted(base())), all(booted(fix))))...)},
+		{Name: "not told", Want: reports.Failed, Says: []string{`unlocked "", want "hotfix"`}, Guest: on(good(status(all(booted(base())), all(booted(base()), base())))...)},
+	})
+}
