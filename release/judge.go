@@ -53,6 +53,7 @@ const (
 	ReasonNotDue      ReasonCode = "not-due"      // no release date is open
 	ReasonNoCandidate ReasonCode = "no-candidate" // no build since the last release passed
 	ReasonRebuild     ReasonCode = "rebuild"      // waits for the signing build system
+	ReasonGate        ReasonCode = "gate"         // a gate is shut
 	ReasonPassed      ReasonCode = "passed"       // the build passed
 )
 
@@ -146,6 +147,16 @@ func JudgeBuild(p *Policy, b *Build, now time.Time) Judgement {
 			continue
 		}
 		j.refuse(Reason{Code: ReasonUnlisted, Text: fmt.Sprintf("the policy does not name %s: list it, or let the policy leave out what it does not list", a.ID), Artifact: a.ID})
+	}
+	for _, g := range p.Gates {
+		for _, r := range g.Judge(b, now) {
+			// While a test runs, what a gate misses may still come.
+			if j.Standing == Waiting {
+				j.wait(r)
+			} else {
+				j.refuse(r)
+			}
+		}
 	}
 	slices.Sort(j.Waivers)
 	j.Waivers = slices.Compact(j.Waivers)

@@ -39,11 +39,20 @@ type Policy struct {
 	// nobody promised one.
 	Nightly *Nightly
 
+	// Gates are further conditions of a release.
+	Gates []Gate
+
 	Overrides []Permission
 	Trackers  []TrackerPolicy
 	Keys      []Key
 	Targets   []Target
 	Announce  []Channel
+}
+
+// Gate is a condition that other policies set, such as Greenwave's. It is a
+// pure function; what it returns keeps the build from being released.
+type Gate interface {
+	Judge(b *Build, now time.Time) []Reason
 }
 
 // Link is a page to point to.

@@ -8,13 +8,16 @@ package policy
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // a zone in a policy means the same on every host
 
 	"assay/release"
+	"assay/release/greenwave"
 )
 
 // file is the form of the YAML. docs/release.md describes it.
@@ -64,6 +67,11 @@ type file struct {
 		Zone string   `yaml:"zone"`
 		Days []string `yaml:"days"`
 	} `yaml:"nightly"`
+	Greenwave []struct {
+		File           string `yaml:"file"`
+		Context        string `yaml:"context"`
+		ProductVersion string `yaml:"product_version"`
+	} `yaml:"greenwave"`
 	Overrides []struct {
 		Users  []string `yaml:"users"`
 		Groups []string `yaml:"groups"`
@@ -102,12 +110,12 @@ func Read(path string) (*release.Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read policy: %w", err)
 	}
-	return Parse(path, data)
+	return Parse(path, data, os.DirFS(filepath.Dir(path)))
 }
 
 // Parse reads a policy; name is what errors call it: "NAME:LINE:COLUMN: what".
-// It reports the first fault.
-func Parse(name string, data []byte) (*release.Policy, error) {
+// Files that the policy names are read from dir. It reports the first fault.
+func Parse(name string, data []byte, dir fs.FS) (*release.Policy, error) {
 	r := &reader{name: name}
 	var f file
 	if !r.decode(data, &f) {
@@ -130,6 +138,7 @@ func Parse(name string, data []byte) (*release.Policy, error) {
 	r.artifacts(&f, p)
 	r.criteria(&f, p)
 	r.cadence(&f, p)
+	r.greenwave(&f, p, dir)
 	r.overrides(&f, p)
 	r.adapters(&f, p)
 	r.check("$", p.Check())
@@ -214,6 +223,30 @@ func (r *reader) cadence(f *file, p *release.Policy) {
 			word(r, fmt.Sprintf("$.nightly.days[%d]", i), d, "", days...)
 			p.Nightly.Days = append(p.Nightly.Days, time.Weekday(slices.Index(days, d)))
 		}
+	}
+}
+
+func (r *reader) greenwave(f *file, p *release.Policy, dir fs.FS) {
+	for i, g := range f.Greenwave {
+		at := fmt.Sprintf("$.greenwave[%d]", i)
+		if g.Context == "" || g.ProductVersion == "" || g.File == "" {
+			r.fail(at, "want file, context and product_version")
+			continue
+		}
+		st, err := fs.Stat(dir, g.File)
+		if err == nil && st.Size() > greenwave.MaxSize {
+			err = fmt.Errorf("%s is too large", g.File)
+		}
+		var data []byte
+		if err == nil {
+			data, err = fs.ReadFile(dir, g.File)
+		}
+		var policies []greenwave.Policy
+		if err == nil {
+			policies, err = greenwave.ParsePolicies(g.File, data)
+		}
+		r.check(at+".file", err)
+		p.Gates = append(p.Gates, greenwave.Gate{Policies: policies, Context: g.Context, ProductVersion: g.ProductVersion})
 	}
 }
 

@@ -84,18 +84,21 @@ func TestTypos(t *testing.T) {
 		{"title: Fedora", "stream: again\ntitle: Fedora", "p.yaml:3:1: "},
 		{"keys: [fedora-43]", "follow: {stream: x, every: 2}", "want either calendar or follow"},
 		{"keys: [fedora-43]", "keys: [fedora-43", "p.yaml:"},
+		{"keys: [fedora-43]", "greenwave: [{file: gates.yaml, context: c, product_version: v}]", "p.yaml:34:20: greenwave[0].file: gates.yaml:3:1: unknown attribute \"decision_kontext\""},
+		{"keys: [fedora-43]", "greenwave: [{file: ../policy.go, context: c, product_version: v}]", "p.yaml:34:20: greenwave[0].file: "},
+		{"keys: [fedora-43]", "greenwave: [{file: gates.yaml, context: c}]", "want file, context and product_version"},
 		{"# Two-week", "--- \nstream: x\n---\n# Two-week", "want one YAML document"},
 	} {
 		if !strings.Contains(good, c.old) {
 			t.Fatalf("the good policy has no %q", c.old)
 		}
-		_, err := Parse("p.yaml", []byte(strings.Replace(good, c.old, c.new, 1)))
+		_, err := Parse("p.yaml", []byte(strings.Replace(good, c.old, c.new, 1)), os.DirFS("testdata"))
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q instead of %q: %v; want %q", c.new, c.old, err, c.says)
 		}
 	}
 	for _, s := range []string{"", "# nothing\n", strings.Repeat("#", MaxSize+1)} {
-		if _, err := Parse("p.yaml", []byte(s)); err == nil {
+		if _, err := Parse("p.yaml", []byte(s), os.DirFS("testdata")); err == nil {
 			t.Errorf("%.20q was taken", s)
 		}
 	}
@@ -110,7 +113,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if p, err := Parse("p", data); err == nil && p.Check() != nil {
+		if p, err := Parse("p", data, os.DirFS("testdata")); err == nil && p.Check() != nil {
 			t.Fatalf("taken, and makes no sense: %v", p.Check())
 		}
 	})

@@ -1,0 +1,141 @@
+package greenwave
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"assay/release"
+	"assay/reports"
+)
+
+// RunTestCase is the test case that stands for the whole run on an artifact.
+const RunTestCase = "assay.run"
+
+// EvidenceOf is what the history says of a build, in the words of ResultsDB and
+// WaiverDB: one result for each check on each artifact, with the artifact as
+// scenario, and RunTestCase for the run. A test without an answer is RUNNING,
+// one that nobody asked for is not there. Skipped checks are left out: they are
+// no pass. Waivers that are not in force at now are left out.
+func EvidenceOf(b *release.Build, s Subject, productVersion string, now time.Time) Evidence {
+	ev := Evidence{Time: b.Created}
+	for _, a := range b.Artifacts {
+		if !a.Known || a.Attempt == 0 {
+			continue
+		}
+		ans := a.Answer()
+		add := func(name, outcome, note string) {
+			r := Result{ID: number(b.Stream, b.ID, a.ID, a.Attempt, name), Outcome: outcome, Note: note, Groups: []string{}, SubmitTime: a.AskedAt.UTC().Format("2006-01-02T15:04:05.000000")}
+			r.TestCase.Name = name
+			if ans != nil {
+				r.SubmitTime, r.RefURL = ans.Finished.UTC().Format("2006-01-02T15:04:05.000000"), ans.Results
+			}
+			if outcome == "ERROR" {
+				r.ErrorReason = note
+			}
+			r.Data = map[string][]string{"item": {s.Item}, "type": {s.Type}, "scenario": {string(a.ID)}, "system_architecture": {string(a.ID.Arch())}}
+			ev.Results = append(ev.Results, r)
+		}
+		switch {
+		case ans == nil:
+			add(RunTestCase, "RUNNING", "")
+			continue
+		case ans.Digest != a.Digest:
+			add(RunTestCase, "ERROR", "other bytes were tested")
+			continue
+		}
+		add(RunTestCase, map[reports.Verdict]string{reports.Accepted: "PASSED", reports.Rejected: "FAILED"}[ans.Verdict], ans.Reason)
+		if r := &ev.Results[len(ev.Results)-1]; r.Outcome == "" {
+			r.Outcome = "NEEDS_INSPECTION"
+		}
+		for _, list := range []release.CheckList{ans.Passed, ans.PassedAdvisory} {
+			for _, id := range list {
+				add(string(id), "PASSED", "")
+			}
+		}
+		for _, c := range ans.Cases {
+			switch {
+			case c.Outcome == reports.Skipped:
+			case c.Outcome == reports.Failed && c.Fault == reports.FaultImage:
+				add(string(c.Check), "FAILED", c.Message)
+			default:
+				add(string(c.Check), "ERROR", c.Message)
+			}
+		}
+	}
+	for _, w := range b.Waivers {
+		if !w.Counts(now) {
+			continue
+		}
+		out := Waiver{ID: number(b.Stream, w.Waiver), SubjectType: s.Type, Identifier: s.Item, TestCase: string(w.Check), ProductVersion: productVersion,
+			Waived: true, Comment: w.Reason, Username: w.By.Name, Timestamp: w.At.UTC().Format("2006-01-02T15:04:05.000000")}
+		if w.Artifact != "" {
+			scenario := string(w.Artifact)
+			out.Scenario = &scenario
+		}
+		ev.Waivers = append(ev.Waivers, out)
+	}
+	return ev
+}
+
+// number makes an id of what an id is needed for; 52 bits, which every JSON
+// reader keeps.
+func number(parts ...any) int64 {
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%q", parts)))
+	return int64(binary.BigEndian.Uint64(sum[:])>>12) | 1
+}
+
+// Gate makes Greenwave policies part of a stream's own: a build that does not
+// satisfy them is not released. It is a release.Gate.
+type Gate struct {
+	Policies       []Policy
+	Context        string
+	ProductVersion string
+}
+
+var _ release.Gate = Gate{}
+
+// SubjectOf is a build as a Greenwave subject: its compose, or its number.
+func SubjectOf(b *release.Build) Subject {
+	if b.Compose != "" {
+		return Subject{Item: b.Compose, Type: "compose"}
+	}
+	return Subject{Item: string(b.ID), Type: "compose"}
+}
+
+// Judge implements release.Gate. Where no policy applies, the gate is shut.
+func (g Gate) Judge(b *release.Build, now time.Time) (out []release.Reason) {
+	s := SubjectOf(b)
+	d, err := Decide(g.Policies, Request{Contexts: Words{g.Context}, ProductVersion: g.ProductVersion, SubjectType: s.Type, Identifier: s.Item},
+		func(Subject, time.Time) (Evidence, error) { return EvidenceOf(b, s, g.ProductVersion, now), nil })
+	if err != nil {
+		return []release.Reason{{Code: release.ReasonGate, Text: fmt.Sprintf("greenwave policy at %s: %v", g.Context, err)}}
+	}
+	for _, q := range d.Unsatisfied {
+		text := fmt.Sprintf("greenwave policy at %s: %s %s", g.Context, q.TestCase, q.Type)
+		artifact := release.ArtifactID(q.Scenario.text())
+		if artifact != "" {
+			text += " on " + artifact.String()
+		}
+		out = append(out, release.Reason{Code: release.ReasonGate, Text: text, Artifact: artifact})
+	}
+	return out
+}
+
+// StateEvidence answers for composes and build numbers of one stream of a
+// state; other subjects have no results. It is for Handler, with when as of
+// which s was folded.
+func StateEvidence(s *release.State, stream release.Stream, productVersion string, now time.Time) func(Subject) Evidence {
+	return func(subject Subject) Evidence {
+		l := s.Line(stream)
+		b := l.ByCompose(subject.Item)
+		if b == nil {
+			b = l.Build(release.BuildID(subject.Item))
+		}
+		if b == nil || subject.Type != "compose" {
+			return Evidence{}
+		}
+		return EvidenceOf(b, subject, productVersion, now)
+	}
+}
