@@ -85,7 +85,9 @@ var (
 // Validate says what is wrong with a configuration. It reads no file.
 func (c Config) Validate() error {
 	var errs []error
-	bad := func(key, format string, args ...any) { errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))) }
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
+	}
 	if !slices.Contains(Types, c.Type) {
 		bad("type", "%q is none of %v", c.Type, Types)
 	}
