@@ -8,6 +8,7 @@ import (
 	_ "assay/suites/containers"
 	_ "assay/suites/deploy"
 	_ "assay/suites/layering"
+	_ "assay/suites/powercut"
 	_ "assay/suites/rollback"
 	_ "assay/suites/runtime"
 	_ "assay/suites/storage"

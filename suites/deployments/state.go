@@ -115,3 +115,6 @@ func List(s host.Status) string {
 	}
 	return b.String()
 }
+
+// Same reports whether two deployments are of one tree.
+func Same(a, b host.Deployment) bool { return base(a) == base(b) }

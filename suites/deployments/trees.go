@@ -91,6 +91,21 @@ func (h Host) Update(ctx context.Context) error {
 	if err := h.Follow(ctx); err != nil {
 		return err
 	}
+	return h.Advance(ctx)
+}
+
+// Advance is Update for a host that follows what is served. One that was set to
+// a version's image is set to the newest.
+func (h Host) Advance(ctx context.Context) error {
+	if h.Tool() == host.Bootc {
+		_, booted, err := h.Booted(ctx)
+		if err != nil {
+			return err
+		}
+		if booted.Image != nil && repository(booted.Image.Name) == h.t.Env.Trees.ImageName {
+			return h.SetTo(ctx, h.Newer())
+		}
+	}
 	out, err := h.Upgrade(ctx, host.UpgradeOptions{})
 	if err == nil && !out.Changed {
 		return check.FailWith(out.Output, "%s finds nothing to upgrade to, though %s is served", h.Tool(), DescribeTree(h.Newer()))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"assay/harness/guest"
@@ -53,7 +54,8 @@ type Host struct {
 	// After is called when an operation is done, and after a reboot.
 	After func(op Op)
 
-	t testing.TB
+	t  testing.TB
+	mu sync.Mutex // an operation may run while the power is cut
 }
 
 // Trees are what tests serve: B is booted, C newer and A older.
@@ -108,6 +110,8 @@ func (h *Host) plan(tools []host.Tool) {
 	}
 	ok := guest.Result{}
 	h.On("sh", "-c", guesttest.Containing("ostree admin set-origin"), guesttest.Rest).Does(func(c guesttest.Call) (guest.Result, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		h.URL, h.Verify = c.Args[5], c.Args[7] == "true"
 		if b := h.Booted(); b.Image == nil {
 			b.Origin = c.Args[4] + ":" + c.Args[6]
@@ -129,11 +133,22 @@ func (h *Host) plan(tools []host.Tool) {
 			"cleanup":     h.cleanup, "undeploy": h.undeploy, "pin": h.pin, "unlock": h.unlock, "usr-overlay": h.unlock, "install": h.install,
 		} {
 			words := append(slices.Clone(command), verb)
-			h.On(append(words, guesttest.Rest)...).Does(func(c guesttest.Call) (guest.Result, error) { return do(c.Args[len(words):]), nil })
+			h.On(append(words, guesttest.Rest)...).Does(func(c guesttest.Call) (guest.Result, error) {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				return do(c.Args[len(words):]), nil
+			})
 		}
 	}
-	h.OnReboot(func() error { h.restart(); return nil })
+	h.OnReboot(func() error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.restart()
+		return nil
+	})
 	h.OnPowerCut(func() error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		// What is staged is gone, as it lives in /run.
 		h.Deployments = slices.DeleteFunc(h.Deployments, func(d host.Deployment) bool { return d.Staged })
 		h.done(PowerCut)
@@ -145,6 +160,8 @@ func (h *Host) planStatus(tool host.Tool) {
 	args := map[host.Tool][]string{host.RPMOSTree: {"rpm-ostree", "status", "--json"}, host.AtomicHost: {"atomic", "host", "status", "--json"},
 		host.Bootc: {"bootc", "status", "--json"}, host.OSTree: {"sh", "-c", guesttest.Containing("ostree admin status")}}[tool]
 	h.On(args...).Does(func(guesttest.Call) (guest.Result, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		return guest.Result{Stdout: hosttest.Output(h.t, tool, h.Deployments)}, nil
 	})
 }
@@ -217,7 +234,11 @@ func (h *Host) deploy(args []string) guest.Result {
 	return h.work(Deploy, revision, func() string {
 		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer}, h.Trees.Older...) {
 			if t.Commit == revision || t.Version == revision || h.Trees.ImageName+":"+t.Version == revision {
-				return h.stage(t)
+				out := h.stage(t)
+				if i := h.Deployments[0].Image; i != nil {
+					i.Name = revision
+				}
+				return out
 			}
 		}
 		return "error: Version " + revision + " not found"

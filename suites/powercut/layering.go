@@ -1,0 +1,62 @@
+package powercut
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"assay/harness/host"
+	"assay/suites/check"
+	"assay/suites/deployments"
+	"assay/suites/probe"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "layering", Title: "a power cut while a package is layered leaves a host that boots, is whole and can layer it",
+	Isolated: true, Labels: []string{"reboot", "slow"}, Limit: limit, Run: layering,
+})
+
+// hello is the purpose of the package that is layered.
+const hello = "hello"
+
+// The harness's repository is the only one of the guest: it reaches no other.
+const (
+	repoFile    = "/etc/yum.repos.d/assay.repo"
+	asideScript = `mkdir -p /etc/yum.repos.d && cd /etc/yum.repos.d || exit
+for f in *.repo; do [ ! -e "$f" ] || mv "$f" "$f.aside" || exit; done`
+)
+
+func layering(ctx context.Context, t *check.T) error {
+	h, err := deployments.By(ctx, t, host.RPMOSTree)
+	if err != nil {
+		return err
+	}
+	p := t.Env.Packages
+	if p == nil || p.Names[hello] == "" {
+		return check.Skipf("no packages are served to the guest")
+	}
+	if _, err := probe.Output(ctx, t, "sh", asideScript); err != nil {
+		return err
+	}
+	repo := fmt.Sprintf("[assay]\nname=Assay's packages\nbaseurl=%s\nenabled=1\ngpgcheck=0\n", p.UnsignedURL)
+	if err := t.WriteFile(ctx, repoFile, strings.NewReader(repo), 0o644); err != nil {
+		return err
+	}
+	name := p.Names[hello]
+	return deployments.Judge(survives(ctx, t, h, operation{
+		name:  "layering",
+		ready: func(context.Context, host.Deployment) error { return nil },
+		do: func(ctx context.Context) error {
+			_, err := h.Install(ctx, host.LayerOptions{Packages: []string{name}})
+			var refused *host.RefusedError
+			if errors.As(err, &refused) && refused.Reason == host.AlreadyLayered {
+				return nil // a cut before came too late to keep it from being layered
+			}
+			return err
+		},
+		done: func(d host.Deployment) bool { return slices.Contains(d.Requested, name) },
+		span: 2 * changeSpan, // packages are downloaded and unpacked, too
+	}))
+}
