@@ -112,16 +112,16 @@ func TestLongestFirst(t *testing.T) {
 	}
 }
 
-func TestSplitImage(t *testing.T) {
-	for in, want := range map[string][2]string{
-		"quay.io/os:41":          {"quay.io/os", "41"},
-		"localhost:5000/os":      {"localhost:5000/os", "latest"},
-		"localhost:5000/os:a":    {"localhost:5000/os", "a"},
-		"quay.io/os:41@sha256:0": {"quay.io/os", "41"},
-		"quay.io/os@sha256:0":    {"quay.io/os", "latest"},
+func TestWithoutTag(t *testing.T) {
+	for in, want := range map[string]string{
+		"quay.io/os:41":          "quay.io/os",
+		"localhost:5000/os":      "localhost:5000/os",
+		"localhost:5000/os:a":    "localhost:5000/os",
+		"quay.io/os:41@sha256:0": "quay.io/os",
+		"quay.io/os@sha256:0":    "quay.io/os",
 	} {
-		if name, tag := splitImage(in); name != want[0] || tag != want[1] {
-			t.Errorf("%s: %q, %q", in, name, tag)
+		if got := withoutTag(in); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}
 }

@@ -208,23 +208,19 @@ func (s *session) upgradeImage(ctx context.Context, g guest.Guest, d host.Driver
 	if err != nil || booted.Image == nil {
 		return errors.Join(&noStateError{check.Upgraded, fmt.Errorf("%s does not tell which image it follows", d.Tool())}, err)
 	}
-	name, tag := splitImage(booted.Image.Name)
-	if err := s.services.trees.publish(tag); err != nil {
-		return err
-	}
-	if err := host.FollowImage(ctx, g, name, t.ImageName); err != nil {
+	if err := host.FollowImage(ctx, g, withoutTag(booted.Image.Name), t.ImageName); err != nil {
 		return err
 	}
 	return upgradeNow(ctx, d)
 }
 
-// splitImage splits an image's name and its tag, "latest" when it has none.
-func splitImage(image string) (name, tag string) {
-	name, _, _ = strings.Cut(image, "@")
+// withoutTag is an image's name without its tag and digest.
+func withoutTag(image string) string {
+	name, _, _ := strings.Cut(image, "@")
 	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
-		return name[:at], name[at+1:]
+		return name[:at]
 	}
-	return name, "latest"
+	return name
 }
 
 func upgradeNow(ctx context.Context, d host.Driver) error {

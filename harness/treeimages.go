@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"net/http"
 	"slices"
+	"strings"
 
 	"assay/fixtures/treeimage"
 	"assay/suites/check"
@@ -28,13 +30,16 @@ func newTreeImages(layout string) (*treeImages, error) {
 	return &treeImages{r, tags}, nil
 }
 
-// publish makes a tag mean the newest version.
-func (ti *treeImages) publish(tag string) error {
-	if slices.Contains(ti.tags, tag) {
-		return nil
+// ServeHTTP answers every tag that is no version with the newest, so that a host
+// finds its update under whatever tag it follows.
+func (ti *treeImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	const manifests = "/v2/" + treeImagesName + "/manifests/"
+	tag, ok := strings.CutPrefix(r.URL.Path, manifests)
+	if ok && !strings.Contains(tag, ":") && !slices.Contains(ti.tags, tag) { // a colon stands in digests
+		r = r.Clone(r.Context())
+		r.URL.Path = manifests + ti.tags[len(ti.tags)-1]
 	}
-	_, err := ti.Tag(tag, ti.tags[len(ti.tags)-1])
-	return err
+	ti.Registry.ServeHTTP(w, r)
 }
 
 // name fills in the images' names. The booted one is known by its version.
