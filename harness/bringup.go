@@ -8,6 +8,7 @@ import (
 
 	"assay/harness/console"
 	"assay/harness/guest"
+	"assay/harness/host"
 	"assay/harness/machine"
 	"assay/reports"
 )
@@ -305,6 +306,11 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 		return fmt.Errorf("cannot read what identifies the guest: %w", err)
 	}
 	s.states.first = &id
+	found, err := host.Detect(ctx, g)
+	if err != nil {
+		return fmt.Errorf("cannot find out which tools manage the guest: %w", err)
+	}
+	s.tools = toolsOf(found)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := &s.run.Image
@@ -314,4 +320,18 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 		m.Arch = f.Arch
 	}
 	return nil
+}
+
+// tools are the host tools that the image ships.
+type tools struct{ names []host.Tool }
+
+func toolsOf(f host.Found) *tools {
+	t := &tools{}
+	for _, d := range f.Drivers {
+		t.names = append(t.names, d.Tool())
+	}
+	for _, c := range f.Containers {
+		t.names = append(t.names, c.Tool())
+	}
+	return t
 }

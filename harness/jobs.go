@@ -16,10 +16,6 @@ import (
 
 // judge runs the first boot and then every job.
 func (s *session) judge(ctx context.Context, checks []check.Registered) error {
-	jobs := plan(checks, s.opt.Repeat)
-	for _, j := range jobs {
-		s.total += len(j.Checks)
-	}
 	up, err := s.firstBoot(ctx)
 	if err != nil {
 		return err
@@ -27,9 +23,28 @@ func (s *session) judge(ctx context.Context, checks []check.Registered) error {
 	if !up {
 		return nil // verdict says what was not answered
 	}
+	jobs := plan(s.applying(checks), s.opt.Repeat)
+	for _, j := range jobs {
+		s.total += len(j.Checks)
+	}
 	longestFirst(jobs, s.memory.get())
 	s.runJobs(ctx, jobs)
 	return nil
+}
+
+// applying leaves out, and records as skipped, the checks of which the first
+// boot has shown that they do not apply.
+func (s *session) applying(checks []check.Registered) (out []check.Registered) {
+	for _, r := range checks {
+		if s.tools != nil {
+			if why := r.Lacks(s.tools.names); why != "" {
+				s.record(skipped(r, why))
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // runJobs runs the jobs in order on as many guests as the host holds.
@@ -121,6 +136,9 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	}
 	var failed []string
 	defer func() { s.dismiss(i, failed) }()
+	if s.tools != nil {
+		i.env.Tools = s.tools.names
+	}
 	if err := s.trees.offer(ctx, i, checks); err != nil {
 		if ctx.Err() != nil {
 			return nil

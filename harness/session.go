@@ -39,6 +39,7 @@ type session struct {
 	memory   *durations
 	states   *states
 	trees    *treeSource
+	tools    *tools // nil as long as nobody could ask
 	known    *known.List
 	own      map[reports.CaseID]usercheck.Check // the user's checks, packed
 

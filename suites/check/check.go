@@ -10,11 +10,14 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"assay/artifact"
 	"assay/harness/guest"
+	"assay/harness/host"
 	"assay/harness/livedin"
 	"assay/reports"
 )
@@ -68,6 +71,9 @@ type Check struct {
 	// Prepare, for State Rebooted, runs before the reboot. What it returns is
 	// T.Prepared in Run; its error is the check's answer, and Run is not called.
 	Prepare func(ctx context.Context, t *T) (any, error)
+	// Tools, when set, are host tools of which the image must ship at least one:
+	// without, the check is skipped and no guest is made for it.
+	Tools []host.Tool
 	// NeedsTrees has the harness make Trees; a check in State Upgraded needs them
 	// anyway.
 	NeedsTrees bool
@@ -127,6 +133,8 @@ type Env struct {
 	// image is no ostree host or they could not be had (then NoTrees says why).
 	Trees   *Trees `json:"trees,omitempty"`
 	NoTrees string `json:"no_trees,omitempty"`
+	// Tools are the host tools that the image ships.
+	Tools []host.Tool `json:"tools,omitempty"`
 	// Lived are the marks of a user's life that a guest in State Upgraded got
 	// before its upgrade.
 	Lived []livedin.Mark `json:"lived,omitempty"`
@@ -300,4 +308,20 @@ func All() []Registered {
 	out := append([]Registered(nil), registry...)
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Suite.Name < out[j].Suite.Name })
 	return out
+}
+
+// Lacks says why the check does not apply to an image that ships these tools;
+// empty when it does.
+func (c Check) Lacks(tools []host.Tool) string {
+	names := make([]string, 0, len(c.Tools))
+	for _, t := range c.Tools {
+		if slices.Contains(tools, t) {
+			return ""
+		}
+		names = append(names, string(t))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "the image ships no " + strings.Join(names, " or ")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"assay/harness/guest"
+	"assay/harness/host"
 	"assay/reports"
 )
 
@@ -119,5 +120,18 @@ func TestRegisterRefusesMistakes(t *testing.T) {
 			}()
 			Register(Suite{Name: "s"}, c)
 		}()
+	}
+}
+
+func TestLacks(t *testing.T) {
+	c := Check{Tools: []host.Tool{host.RPMOSTree, host.AtomicHost}}
+	if why := c.Lacks([]host.Tool{host.OSTree, host.AtomicHost}); why != "" {
+		t.Errorf("one of them is there: %q", why)
+	}
+	if why := c.Lacks([]host.Tool{host.OSTree}); why != "the image ships no rpm-ostree or atomic host" {
+		t.Errorf("none is there: %q", why)
+	}
+	if why := (Check{}).Lacks(nil); why != "" {
+		t.Errorf("a check that needs none: %q", why)
 	}
 }

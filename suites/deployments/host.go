@@ -110,6 +110,7 @@ func PerTool(c check.Check, run func(ctx context.Context, t *check.T, h Host) er
 	var out []check.Check
 	for _, tool := range tools {
 		one := c
+		one.Tools = []host.Tool{tool}
 		one.Name = ID(tool)
 		if c.Name != "" {
 			one.Name = c.Name + "-" + one.Name
