@@ -252,3 +252,20 @@ func TestUnlockHotfix(t *testing.T) {
 		{Name: "not told", Want: reports.Failed, Says: []string{`unlocked "", want "hotfix"`}, Guest: on(good(status(all(booted(base())), all(booted(base()), base())))...)},
 	})
 }
+
+func TestUnlockRPM(t *testing.T) {
+	install := []string{"rpm", "-i", "--nosignature", "/var/tmp/assay/assay-hello-1.0-1.noarch.rpm"}
+	good := func(more ...plan) []plan {
+		return append([]plan{does("bash\n", "sh", "-c", inBaseScript, "sh"), does("", "sh", "-c", fetchScript, guesttest.Rest), turns(install, 1, 0), turns([]string{"touch", usrFile}, 1, 0),
+			does("Development mode enabled.\n", "ostree", "admin", "unlock"), does("overlay\n", "sh", "-c", usrScript, "sh"), does("", q("assay-hello")...), does("hello 1.0\n", "assay-hello")}, more...)
+	}
+	suitetest.Run(t, "layering/unlock-rpm", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "works when locked", Want: reports.Failed, Says: []string{"rpm -i works although nobody unlocked /usr"}, Guest: on(good(turns(install, 0))...)},
+		{Name: "fails when unlocked", Want: reports.Failed, Says: []string{"/usr is unlocked, and rpm -i fails: no space"}, Guest: on(good(fails(1, "no space\n", install...))...)},
+		{Name: "unlock fails", Want: reports.Failed, Guest: on(good(fails(1, "error: no\n", "ostree", "admin", "unlock"))...)},
+		{Name: "does not run", Want: reports.Failed, Says: []string{"its program does not run"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
+		{Name: "not an rpm host", Want: reports.Skipped, Guest: on(does("\n", "sh", "-c", inBaseScript, "sh"))},
+		noPackages,
+	})
+}

@@ -42,7 +42,7 @@ func TestInstall(t *testing.T) {
 		{Name: "not listed", Want: reports.Failed, Says: []string{"does not list assay-hello as layered"}, Guest: on(good(then(onBase("x"), layered))...)},
 		{Name: "at once", Want: reports.Failed, Says: []string{"before the reboot rpm -q still finds"}, Guest: on(good(turns(q("assay-hello"), 0))...)},
 		{Name: "another is booted", Want: reports.Failed, Says: []string{"after the reboot aaaaaaaaaaaa is booted"}, Guest: on(good(then(layered, base()))...)},
-		{Name: "rpm does not know it", Want: reports.Failed, Says: []string{"rpm -q does not know it"}, Guest: on(good(turns(q("assay-hello"), 1))...)},
+		{Name: "rpm does not know it", Want: reports.Failed, Says: []string{"rpm -q does not know it in the running system"}, Guest: on(good(turns(q("assay-hello"), 1))...)},
 		{Name: "does not run", Want: reports.Failed, Says: []string{"its program does not run: not found"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
 		{Name: "another program", Want: reports.Failed, Says: []string{`prints "bye"`}, Guest: on(good(does("bye\n", "assay-hello"))...)},
 		noTool, noPackages,
@@ -82,7 +82,7 @@ func TestUninstall(t *testing.T) {
 	}
 	suitetest.Run(t, "layering/rpm-ostree-uninstall", []suitetest.Case{
 		{Name: "healthy", Guest: on(good()...)},
-		{Name: "needed one is missing", Want: reports.Failed, Says: []string{"rpm -q does not know it"}, Guest: on(good(turns(q("assay-hello"), 1))...)},
+		{Name: "needed one is missing", Want: reports.Failed, Says: []string{"rpm -q does not know it in the running system"}, Guest: on(good(turns(q("assay-hello"), 1))...)},
 		{Name: "script did not run", Want: reports.Failed, Says: []string{"what its script writes (" + settingsTrace + ") is not there"}, Guest: on(good(exists(settingsTrace, 1))...)},
 		{Name: "uninstall refused", Want: reports.Failed, Says: []string{"rpm-ostree cannot uninstall assay-settings: error: no"},
 			Guest: on(good(fails(1, "error: no\n", "rpm-ostree", "uninstall", "assay-settings"))...)},

@@ -202,7 +202,7 @@ func (l *layer) present(ctx context.Context, names ...string) error {
 			return err
 		}
 		if !r.OK() {
-			return check.Failf("the booted deployment has %s layered, and rpm -q does not know it: %s", n, oneLine(r.Said()))
+			return check.Failf("%s was installed, and rpm -q does not know it in the running system: %s", n, oneLine(r.Said()))
 		}
 	}
 	return nil
@@ -233,10 +233,10 @@ func (l *layer) runs(ctx context.Context, program, want string) error {
 		return err
 	}
 	if !r.OK() {
-		return check.Failf("package %s is layered and booted, and its program does not run: %s", program, oneLine(r.Said()))
+		return check.Failf("package %s is installed, and its program does not run: %s", program, oneLine(r.Said()))
 	}
 	if !strings.Contains(r.Stdout, want) {
-		return check.Failf("the layered program %s prints %q, not %q", program, oneLine(r.Stdout), want)
+		return check.Failf("the program %s of the package prints %q, not %q", program, oneLine(r.Stdout), want)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func with(tool host.Tool, all ...plan) func(*guesttest.Fake, *check.Env) {
 
 func served() *check.Packages {
 	names := map[string]string{"greeting-next": "reference-greeting", "service": "assay-httpd"}
-	files := map[string]string{"greeting-next": "reference-greeting-2.0-1.noarch.rpm"}
+	files := map[string]string{"greeting-next": "reference-greeting-2.0-1.noarch.rpm", hello: "assay-hello-1.0-1.noarch.rpm"}
 	for _, p := range []string{hello, friend, settings, recommender, unsigned, conflicting, clashing, needy, failing} {
 		names[p] = "assay-" + p
 	}

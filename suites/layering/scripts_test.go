@@ -1,0 +1,142 @@
+package layering
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shell runs a script here, with programs of the test's own before all others.
+func shell(t *testing.T, script string, programs map[string]string, args ...string) (string, error) {
+	t.Helper()
+	bin := t.TempDir()
+	for name, text := range programs {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestRepositoriesAside(t *testing.T) {
+	root := t.TempDir()
+	in := func(script string) string { return strings.ReplaceAll(script, "/etc/", root+"/etc/") }
+	repos := filepath.Join(root, "etc/yum.repos.d")
+	if err := os.MkdirAll(repos, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fedora.repo", "with space.repo", "README", "assay.repo"} {
+		if err := os.WriteFile(filepath.Join(repos, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func() (all []string) {
+		entries, err := os.ReadDir(repos)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			all = append(all, e.Name())
+		}
+		return all
+	}
+	for _, step := range []struct {
+		script string
+		want   []string
+	}{
+		{asideScript, []string{"README", "fedora.repo.assay-aside", "with space.repo.assay-aside"}},
+		{asideScript, []string{"README", "fedora.repo.assay-aside", "with space.repo.assay-aside"}},
+		{backScript, []string{"README", "fedora.repo", "with space.repo"}},
+		{backScript, []string{"README", "fedora.repo", "with space.repo"}},
+	} {
+		if out, err := shell(t, in(step.script), nil); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if got := names(); !slices.Equal(got, step.want) {
+			t.Errorf("the folder holds %q, want %q", got, step.want)
+		}
+	}
+	// A host without the folder has none to set aside.
+	if err := os.RemoveAll(repos); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := shell(t, in(asideScript), nil); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestLeafScript(t *testing.T) {
+	// nano is needed by nano-editor, strace by nobody.
+	rpm := `case "$*" in
+"-q nano"|"-q strace") echo "$2-1-1.noarch" ;;
+*--whatrequires*nano-cap) echo nano; echo nano-editor ;;
+*--whatrequires*) echo "no package requires $5"; exit 1 ;;
+"-q --queryformat"*nano) echo nano-cap ;;
+"-q --queryformat"*strace) echo strace; echo 'strace(x86-64)' ;;
+*) echo "package $2 is not installed"; exit 1 ;;
+esac`
+	out, err := shell(t, leafScript, map[string]string{"rpm": rpm}, "tree", "nano", "strace")
+	if err != nil || out != "strace\n" {
+		t.Errorf("%q, %v; want strace", out, err)
+	}
+	if out, err := shell(t, leafScript, map[string]string{"rpm": rpm}, "tree", "nano"); err != nil || out != "" {
+		t.Errorf("%q, %v; want nothing", out, err)
+	}
+}
+
+func TestInBaseScript(t *testing.T) {
+	for want, rpm := range map[string]string{
+		"bash\n": `exit 0`,
+		"zlib\n": `case "$*" in "-q bash") exit 1 ;; *) echo gpg-pubkey; echo zlib; echo zstd ;; esac`,
+		"":       `exit 1`,
+	} {
+		if out, err := shell(t, inBaseScript, map[string]string{"rpm": rpm}); err != nil || out != want {
+			t.Errorf("%q, %v; want %q", out, err, want)
+		}
+	}
+}
+
+func TestLiveScript(t *testing.T) {
+	for want, tool := range map[string]string{
+		"apply-live\n":                `[ "$1" = --help ] && echo "  apply-live       Apply pending deployment changes"`,
+		"ex livefs --i-like-danger\n": `case "$*" in --help) ;; "ex --help") echo "  livefs    Apply" ;; *) echo "  --i-like-danger" ;; esac`,
+		"ex livefs\n":                 `[ "$*" = "ex --help" ] && echo "  livefs    Apply"`,
+		"":                            `echo "  install     Overlay additional packages"`,
+	} {
+		if out, err := shell(t, liveScript, map[string]string{"rpm-ostree": tool}); err != nil || out != want {
+			t.Errorf("%q, %v; want %q", out, err, want)
+		}
+	}
+}
+
+func TestBootScript(t *testing.T) {
+	for line, want := range map[string]string{
+		"BOOT_IMAGE=/x root=UUID=1 ostree=/ostree/boot.1/fedora/0123abcd/0 rw": "0123abcd\n",
+		"ostree=/ostree/boot.0.1/debian/ffee/1":                                "ffee\n",
+		"root=/dev/sda1 ro":                                                    "",
+	} {
+		file := filepath.Join(t.TempDir(), "cmdline")
+		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := shell(t, strings.ReplaceAll(bootScript, "/proc/cmdline", file), nil); err != nil || out != want {
+			t.Errorf("%s: %q, %v; want %q", line, out, err, want)
+		}
+	}
+}
+
+func TestUsrScript(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mounts")
+	if err := os.WriteFile(file, []byte("/dev/vda4 / xfs rw 0 0\n/dev/vda4 /usr xfs ro 0 0\noverlay /usr overlay rw 0 0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := shell(t, strings.ReplaceAll(usrScript, "/proc/mounts", file), nil); err != nil || out != "overlay\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

@@ -1,0 +1,44 @@
+package layering
+
+import (
+	"context"
+	"time"
+
+	"assay/harness/host"
+	"assay/suites/check"
+)
+
+var _ = check.Register(suite, check.Check{
+	Name: "unlock-rpm", Title: "rpm installs into an unlocked /usr, and not into a locked one",
+	Isolated: true, Limit: 5 * time.Minute, Run: unlockRPM,
+})
+
+func unlockRPM(ctx context.Context, t *check.T) error {
+	l, err := begin(ctx, t, unlockers, hello)
+	if err != nil {
+		return err
+	}
+	if _, err := ofBase(ctx, l); err != nil {
+		return err // rpm does not manage this base
+	}
+	path, err := l.fetch(ctx, hello)
+	if err != nil {
+		return err
+	}
+	// The signature is another check's concern.
+	install := []string{"-i", "--nosignature", path}
+	r, err := l.rpm(ctx, install...)
+	if err != nil || r.OK() {
+		return orFail(err, "rpm -i works although nobody unlocked /usr")
+	}
+	if err := l.unlock(ctx, host.UnlockOptions{}); err != nil {
+		return err
+	}
+	if r, err = l.rpm(ctx, install...); err != nil || !r.OK() {
+		return orFail(err, "/usr is unlocked, and rpm -i fails: %s", oneLine(r.Said()))
+	}
+	if err := l.present(ctx, l.name(hello)); err != nil {
+		return err
+	}
+	return l.runs(ctx, l.name(hello), "hello")
+}
