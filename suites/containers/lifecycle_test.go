@@ -1,6 +1,10 @@
 package containers
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"assay/harness/guest/guesttest"
@@ -174,12 +178,50 @@ func TestSwarm(t *testing.T) {
 		return func(g *guesttest.Fake, _ *check.Env) {
 			g.On("sh", "-c", engine.DetectScript, "sh").Prints("podman\ndocker\n")
 			g.On("docker", "swarm", rest)
-			g.On("docker", "info", rest).Prints(state)
+			g.On("docker", "info", "--format", "{{json .}}").Prints(`{"Driver":"overlay2"}`)
+			g.On("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").Prints(state)
 		}
+	}
+	restored := func(g *guesttest.Fake, e *check.Env) {
+		docker("active\n")(g, e)
+		g.On("docker", "info", "--format", "{{json .}}").Prints(`{"Driver":"overlay2","LiveRestoreEnabled":true}`)
 	}
 	suitetest.Run(t, "containers/swarm", []suitetest.Case{
 		{Name: "works", Guest: docker("active\n")},
 		{Name: "no swarm", Want: reports.Failed, Says: []string{"docker: ", `"inactive"`}, Guest: docker("inactive\n")},
+		{Name: "live-restore", Want: reports.Skipped, Says: []string{"live-restore is on"}, Guest: restored},
 		{Name: "podman", Want: reports.Skipped, Guest: with()},
 	})
+}
+
+func TestHundred(t *testing.T) {
+	say := func(out string) plans {
+		return func(g *guesttest.Fake) {
+			g.On("sh", "-c", hundredScript, "sh", "podman", httpdRef, "100", "http://192.168.127.1:5000/v2/").Prints(out)
+		}
+	}
+	suitetest.Run(t, "containers/hundred", []suitetest.Case{
+		passes(say("good=100\n")),
+		{Name: "one lost", Guest: with(say("good=99\nerror=wget: timed out\n"))},
+		fails("two lost", "of 100 containers 98 started and reached the network: wget: timed out", say("good=98\nerror=wget: timed out\n")),
+		fails("no word", "of 100 containers none started", say("")),
+		no,
+	})
+}
+
+// TestHundredScript runs the script itself with a program that plays the engine.
+func TestHundredScript(t *testing.T) {
+	for stub, want := range map[string]string{
+		"exit 0": "good=7\n",
+		"echo some noise >&2; echo 'Error: no lock left' >&2; exit 125": "good=0\n" + strings.Repeat("error=Error: no lock left\n", 7),
+	} {
+		engine := filepath.Join(t.TempDir(), "engine")
+		if err := os.WriteFile(engine, []byte("#!/bin/sh\n"+stub+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", hundredScript, "sh", engine, "ref", "7", "http://x/").Output()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: %q, %v, want %q", stub, out, err, want)
+		}
+	}
 }

@@ -2,7 +2,10 @@ package containers
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +37,7 @@ func network(ctx context.Context, e engine.Engine) error {
 	if _, err := e.Must(ctx, "start a container in the background", "run", "-d", "--stop-signal", "KILL", "--name", name, web); err != nil {
 		return err
 	}
-	out, err := e.Must(ctx, "inspect a container", "inspect", "--format", "{{.NetworkSettings.IPAddress}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", name)
+	out, err := e.Must(ctx, "inspect a container", "inspect", "--format", "{{json .NetworkSettings}}", name)
 	if err != nil {
 		return err
 	}
@@ -60,10 +63,23 @@ func fetchFrom(image string) []string {
 		`wget -q -O - "$1" & w=$!; (sleep 30; kill $w) >/dev/null 2>&1 & wait $w`, "sh"}
 }
 
-// firstAddress is the first IP address among words.
-func firstAddress(words string) netip.Addr {
-	for _, w := range strings.Fields(words) {
-		if ip, err := netip.ParseAddr(w); err == nil {
+// firstAddress is a container's address on any of its networks. New engines tell
+// it by network alone, old ones outside of them.
+func firstAddress(settings string) netip.Addr {
+	type address struct{ IPAddress string }
+	var s struct {
+		address
+		Networks map[string]address
+	}
+	if json.Unmarshal([]byte(settings), &s) != nil {
+		return netip.Addr{}
+	}
+	all := []string{s.IPAddress}
+	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
+		all = append(all, s.Networks[name].IPAddress)
+	}
+	for _, a := range all {
+		if ip, err := netip.ParseAddr(a); err == nil {
 			return ip
 		}
 	}

@@ -28,30 +28,10 @@ echo "home=$(getent passwd "$1" | cut -d: -f6)"
 exit 0`
 
 func rootless(ctx context.Context, e engine.Engine) error {
-	t := e.Guest()
-	if e.Name != engine.Podman {
-		return check.Skipf("it needs a setup per user to run without root")
-	}
-	if t.Env.User == "" {
-		return check.Skipf("the seed makes no ordinary user")
-	}
-	out, err := probe.OutputWithin(ctx, t, 30*time.Second, "id", rootlessScript, t.Env.User)
+	own, uid, err := ordinaryUser(ctx, e)
 	if err != nil {
 		return err
 	}
-	p := probe.Pairs(out)
-	switch {
-	case p["nouser"] != "":
-		return check.Skipf("the user %s does not exist", t.Env.User)
-	case p["newuidmap"] == "":
-		return check.Skipf("the image ships no newuidmap")
-	case p["subuid"] == "":
-		return check.Failf("user %s has no subordinate user ids in /etc/subuid (useradd gives them by SUB_UID_COUNT in /etc/login.defs)", t.Env.User)
-	case p["run"] == "":
-		return check.Failf("user %s has no /run/user/%s: no session can be started for it", t.Env.User, p["uid"])
-	}
-	env := map[string]string{"XDG_RUNTIME_DIR": p["run"], "HOME": p["home"]}
-	own := e.As(t.Env.User, env)
 	ref, err := own.Image(ctx, busybox)
 	if err != nil {
 		return err
@@ -62,8 +42,36 @@ func rootless(ctx context.Context, e engine.Engine) error {
 		return err
 	}
 	f := strings.Fields(got)
-	if len(f) < 4 || f[0] != "0" || f[1] != "0" || f[2] != p["uid"] {
-		return check.FailWith(got, "root in a container of user %s is not that user outside (uid map %s)", t.Env.User, strings.Join(f, " "))
+	if len(f) < 4 || f[0] != "0" || f[1] != "0" || f[2] != uid {
+		return check.FailWith(got, "root in a container of user %s is not that user outside (uid map %s)", e.Guest().Env.User, strings.Join(f, " "))
 	}
 	return nil
+}
+
+// ordinaryUser is the engine in the hands of the seed's user, in a session of
+// its own, and that user's id.
+func ordinaryUser(ctx context.Context, e engine.Engine) (own engine.Engine, uid string, err error) {
+	t := e.Guest()
+	if e.Name != engine.Podman {
+		return own, "", check.Skipf("it needs a setup per user to run without root")
+	}
+	if t.Env.User == "" {
+		return own, "", check.Skipf("the seed makes no ordinary user")
+	}
+	out, err := probe.OutputWithin(ctx, t, 30*time.Second, "id", rootlessScript, t.Env.User)
+	if err != nil {
+		return own, "", err
+	}
+	p := probe.Pairs(out)
+	switch {
+	case p["nouser"] != "":
+		return own, "", check.Skipf("the user %s does not exist", t.Env.User)
+	case p["newuidmap"] == "":
+		return own, "", check.Skipf("the image ships no newuidmap")
+	case p["subuid"] == "":
+		return own, "", check.Failf("user %s has no subordinate user ids in /etc/subuid (useradd gives them by SUB_UID_COUNT in /etc/login.defs)", t.Env.User)
+	case p["run"] == "":
+		return own, "", check.Failf("user %s has no /run/user/%s: no session can be started for it", t.Env.User, p["uid"])
+	}
+	return e.As(t.Env.User, map[string]string{"XDG_RUNTIME_DIR": p["run"], "HOME": p["home"]}), p["uid"], nil
 }

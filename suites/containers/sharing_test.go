@@ -2,6 +2,9 @@ package containers
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -87,6 +90,93 @@ func TestBuild(t *testing.T) {
 	})
 }
 
+func TestBuildServe(t *testing.T) {
+	good := func(g *guesttest.Fake) {
+		folders(g)
+		prints("", "build", "-t", servedImage, serveFolder)(g)
+		prints("id\n", "run", "-d", rest)(g)
+		prints("", "rmi", "-f", servedImage)(g)
+		g.On("sh", "-c", fetchScript, "sh", "http://127.0.0.1:18083/").Prints("<h1>ASSAY BUILT THIS PAGE</h1>\n")
+	}
+	suitetest.Run(t, "containers/build-serve", []suitetest.Case{
+		passes(good),
+		fails("fails", "cannot build a web server: Error: building", good, exits(1, "Error: building at STEP\n", "build", rest)),
+		fails("old page", "does not show the page of a container that publishes it: <h1>ASSAY TEST PAGE", good, impatient, prints("", "logs", rest),
+			func(g *guesttest.Fake) {
+				g.On("sh", "-c", fetchScript, "sh", anyArg).Prints("<h1>ASSAY TEST PAGE</h1>\n")
+			}),
+		no,
+	})
+}
+
+func TestPrivateRegistry(t *testing.T) {
+	const addr, ref = "192.168.127.1:5443", "192.168.127.1:5443/assay/busybox:1"
+	const unknown, denied = "Error: tls: failed to verify certificate: x509: certificate signed by unknown authority\n", "Error: logging in: invalid username/password\n"
+	login := func(p string) []string { return []string{"podman", "login", "-u", "assay", "-p", p, addr} }
+	served := func(all ...plans) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, e *check.Env) {
+			e.Private = &check.PrivateRegistry{CA: "PEM", User: "assay", Password: "right",
+				Registry: check.Registry{Addr: addr, Images: map[string]string{"busybox": "assay/busybox:1"}}}
+			with(all...)(g, e)
+		}
+	}
+	good := func(g *guesttest.Fake) {
+		certs := g.On("sh", "-c", certsScript, "sh", addr)
+		certs.Does(func(c guesttest.Call) (guest.Result, error) {
+			if c.Stdin == "PEM" { // from now on the authority is known
+				g.On(login("right")...).Prints("Login Succeeded!\n")
+			}
+			return guest.Result{}, nil
+		})
+		g.On(login("right")...).Exits(125).Says(unknown)
+		g.On(login("not-right")...).Exits(125).Says(denied)
+		g.On("podman", "pull", ref).Exits(125).Says("Error: unable to retrieve auth token: unauthorized\n").Then().Prints("sha256:x\n").Then().
+			Exits(125).Says("Error: authentication required\n")
+		for _, w := range []string{"run", "tag", "push", "logout", "rmi"} {
+			prints("", w, rest)(g)
+		}
+	}
+	bad := func(name, what string, more ...plans) suitetest.Case {
+		return suitetest.Case{Name: name, Want: reports.Failed, Says: []string{"podman: ", what}, Guest: served(append([]plans{good}, more...)...)}
+	}
+	suitetest.Run(t, "containers/private-registry", []suitetest.Case{
+		{Name: "works", Guest: served(good)},
+		bad("unknown authority taken", "a login to a registry whose certificate nobody vouches for is called a success", func(g *guesttest.Fake) { g.On(login("right")...) }),
+		bad("refused without a reason", "cannot tell why a login to a registry whose certificate", func(g *guesttest.Fake) { g.On(login("right")...).Exits(1).Says("Error: x\n") }),
+		bad("wrong password taken", "a login with a wrong password is called a success", func(g *guesttest.Fake) { g.On(login("not-right")...) }),
+		bad("pull without login", "a pull without a login is called a success", func(g *guesttest.Fake) { g.On("podman", "pull", ref) }),
+		bad("push", "cannot push to a private registry: Error: x", exits(125, "Error: x\n", "push", rest)),
+		bad("logout forgotten", "a pull after the logout is called a success", func(g *guesttest.Fake) {
+			g.On("podman", "pull", ref).Exits(125).Says("Error: unauthorized\n").Then()
+		}),
+		bad("no place for certificates", "cannot be put below /etc: read-only", func(g *guesttest.Fake) { g.On("sh", "-c", certsScript, "sh", addr).Exits(1).Says("read-only\n") }),
+		{Name: "registry is down", Want: reports.Errored, Fault: reports.FaultInfra, Guest: served(good, func(g *guesttest.Fake) {
+			g.On(login("right")...).Exits(125).Says("Error: pinging container registry x: dial tcp x: connect: connection refused\n")
+		})},
+		{Name: "none served", Want: reports.Skipped, Says: []string{"no private registry"}, Guest: with()},
+		no,
+	})
+}
+
+func TestCertsScript(t *testing.T) {
+	// The script itself, in a folder of the test.
+	etc := t.TempDir()
+	script := strings.ReplaceAll(certsScript, "/etc/", etc+"/")
+	for _, ca := range []string{"PEM", ""} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "10.0.0.1:5443")
+		cmd.Stdin = strings.NewReader(ca)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, of := range []string{"docker", "containers"} {
+			b, err := os.ReadFile(filepath.Join(etc, of, "certs.d", "10.0.0.1:5443", "ca.crt"))
+			if strings.TrimSpace(string(b)) != ca || (err == nil) != (ca != "") {
+				t.Errorf("with %q, %s has %q, %v", ca, of, b, err)
+			}
+		}
+	}
+}
+
 func TestPush(t *testing.T) {
 	good := func(g *guesttest.Fake) {
 		for _, w := range []string{"run", "commit", "tag", "push", "rmi", "pull"} {
@@ -110,13 +200,14 @@ func TestNetwork(t *testing.T) {
 	good := func(g *guesttest.Fake) {
 		prints("{}\n", outside...)(g)
 		prints("id\n", "run", "-d", rest)(g)
-		prints(" 10.88.0.5 \n", "inspect", rest)(g)
+		prints(`{"IPAddress":"","Networks":{"podman":{"IPAddress":"10.88.0.5"}}}`+"\n", "inspect", rest)(g)
 		prints(page, inside...)(g)
 	}
 	suitetest.Run(t, "containers/network", []suitetest.Case{
 		passes(good),
 		fails("no way out", "does not reach the network outside the host (http://192.168.127.1:5000/v2/): wget: bad", good, exits(1, "wget: bad\n", outside...)),
-		fails("no address", "no address", good, prints("\n", "inspect", rest)),
+		{Name: "old podman", Guest: with(good, prints(`{"IPAddress":"10.88.0.5","Networks":null}`, "inspect", rest))},
+		fails("no address", "no address", good, prints(`{"IPAddress":"","Networks":{}}`, "inspect", rest)),
 		fails("not each other", "cannot reach one container from another", good, exits(143, "", inside...)),
 		fails("another page", `gets "x"`, good, prints("x", inside...)),
 		no,
@@ -137,6 +228,18 @@ func TestRootless(t *testing.T) {
 			return guest.Result{Stdout: "0\n         0       1000          1\n         1     100000      65536\n"}, nil
 		})
 	}
+	serve := func(g *guesttest.Fake) {
+		facts(user)(g)
+		g.On("podman", "run", "-d", rest).As("assay").Prints("id\n")
+		g.On("sh", "-c", fetchScript, "sh", "http://127.0.0.1:18084/").Prints("<h1>ASSAY TEST PAGE</h1>\n")
+	}
+	suitetest.Run(t, "containers/rootless-serve", []suitetest.Case{
+		passes(serve),
+		fails("no network", "cannot run a web server without root: Error: could not find pasta", serve, exits(125, "Error: could not find pasta\n", "run", "-d", rest)),
+		fails("no answer", "port 18084 of the host does not show", serve, impatient, prints("", "logs", rest),
+			func(g *guesttest.Fake) { g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n") }),
+		{Name: "no newuidmap", Want: reports.Skipped, Guest: with(facts("uid=1000\n"))}, no,
+	})
 	skip := func(name, out, why string) suitetest.Case {
 		return suitetest.Case{Name: name, Want: reports.Skipped, Says: []string{why}, Guest: with(facts(out))}
 	}

@@ -17,6 +17,13 @@ func swarm(ctx context.Context, e engine.Engine) error {
 	if e.Name != engine.Docker {
 		return check.Skipf("it has no swarms")
 	}
+	info, err := e.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if info.LiveRestore {
+		return check.Skipf("live-restore is on, with which docker makes no swarm")
+	}
 	if _, err := e.Must(ctx, "make a swarm", "swarm", "init", "--advertise-addr", "127.0.0.1"); err != nil {
 		return err
 	}
