@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"strings"
 	"testing"
 
 	"assay/harness/guest/guesttest"
@@ -164,13 +165,50 @@ func TestKilledDaemon(t *testing.T) {
 		g.On("sh", "-c", pidScript, "sh", "docker.service").Prints("700\n").Then().Prints("0\n").Then().Prints("812\n")
 		g.On("sh", "-c", killScript, "sh", "docker.service")
 		command("running\n", "docker", "inspect", guesttest.Rest)(g)
+		command("", "docker", "run", "--rm", guesttest.Any, "true")(g)
 	})
+	withContainerd := plans(func(g *guesttest.Fake) {
+		g.On("sh", "-c", pidScript, "sh", "containerd.service").Prints("500\n").Then().Prints("611\n")
+		g.On("sh", "-c", killScript, "sh", "containerd.service")
+	})
+	lesser := command(strings.Replace(dockerInfo, `"LiveRestoreEnabled":true`, `"LiveRestoreEnabled":false`, 1), "docker", "info", guesttest.Rest)
 	suitetest.Run(t, "runtime/killed-daemon", []suitetest.Case{
 		{Name: "comes back", Guest: docker(comesBack)},
 		{Name: "stays away", Want: reports.Failed, Says: []string{"docker.service does not come back"}, Guest: docker(comesBack, impatient, func(g *guesttest.Fake) {
 			g.On("sh", "-c", pidScript, "sh", "docker.service").Prints("700\n").Then().Prints("0\n")
 		})},
 		{Name: "containers lost", Want: reports.Failed, Says: []string{"live-restore is on", `"exited"`}, Guest: docker(comesBack, command("exited\n", "docker", "inspect", guesttest.Rest))},
+		{Name: "containers lost, and no promise", Guest: docker(comesBack, lesser, command("exited\n", "docker", "inspect", guesttest.Rest))},
+		{Name: "containerd comes back", Guest: docker(comesBack, withContainerd, lesser)},
+		{Name: "containers lost with containerd", Want: reports.Failed, Says: []string{`docker: a container is "exited" after containerd.service was killed`},
+			Guest: docker(comesBack, withContainerd, lesser, command("exited\n", "docker", "inspect", guesttest.Rest))},
+		{Name: "runs nothing more", Want: reports.Failed, Says: []string{"cannot run a container after docker.service was killed: docker: Error"},
+			Guest: docker(comesBack, broken("docker: Error response from daemon: x\n", "docker", "run", "--rm", guesttest.Rest))},
+		{Name: "podman", Want: reports.Skipped, Guest: podman()}, no,
+	})
+}
+
+func TestLiveRestore(t *testing.T) {
+	const state = "running 900 2026-11-21T10:00:00Z\n"
+	good := plans(func(g *guesttest.Fake) {
+		g.HasFile("/etc/docker/daemon.json", "{}")
+		g.TakesFile("/etc/docker/daemon.json")
+		g.On("systemctl", "restart", "docker.service")
+		command("id\n", "docker", "run", "-d", guesttest.Rest)(g)
+		command(state, "docker", "inspect", guesttest.Rest)(g)
+		command("", "docker", "exec", restored, "true")(g)
+		command("", "docker", "stop", guesttest.Rest)(g)
+	})
+	suitetest.Run(t, "runtime/live-restore", []suitetest.Case{
+		{Name: "run on", Guest: docker(good)},
+		{Name: "started anew", Want: reports.Failed, Says: []string{`was "running 900`, `is "running 1200`}, Guest: docker(good, func(g *guesttest.Fake) {
+			g.On("docker", "inspect", guesttest.Rest).Prints(state).Then().Prints("running 1200 2026-11-21T10:00:09Z\n")
+		})},
+		{Name: "out of hand", Want: reports.Failed, Says: []string{"cannot run a command in a container after a restart"}, Guest: docker(good, broken("Error: x\n", "docker", "exec", guesttest.Rest))},
+		{Name: "ignored", Want: reports.Failed, Says: []string{"docker says it is off"}, Guest: docker(good, command(`{"Driver":"x"}`, "docker", "info", guesttest.Rest))},
+		{Name: "does not start", Want: reports.Failed, Says: []string{"docker does not start with live-restore true: Job failed"}, Guest: docker(good, func(g *guesttest.Fake) {
+			g.On("systemctl", "restart", "docker.service").Exits(1).Says("Job failed\n")
+		})},
 		{Name: "podman", Want: reports.Skipped, Guest: podman()}, no,
 	})
 }
