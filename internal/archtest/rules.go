@@ -46,6 +46,8 @@ var rules = []rule{
 	{"suites", []string{"artifact", "reports", "harness/guest", "harness/host", "harness/livedin"},
 		"a suite is handed a guest; it neither makes one nor decides about releases"},
 	{"fixtures", []string{"artifact", "cloudinit", "harness/disk"}, "what is tested does not depend on the tester"},
+	{"fixtures/corpus", []string{"reports", "fixtures/..."}, "it runs assay as a program and reads what that wrote"},
+	{"fixtures/cmd", []string{"fixtures/..."}, "commands put fixtures together"},
 	{"release", []string{"artifact", "reports/..."}, "the release stage judges evidence and cannot boot anything"},
 	{"cmd", []string{"..."}, "it wires everything"},
 	{"examples", nil, "examples are modules of their own"},
