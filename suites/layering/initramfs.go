@@ -21,11 +21,16 @@ var initramfsArgs = []string{"-I", "/usr/bin/env"}
 
 // bootScript prints the checksum of the kernel and initramfs that were booted,
 // by which ostree names their folder; contentScript whether the initramfs has
-// a file, where the image has a program that can tell.
+// a file, where the image has a program that can tell and the file lies where
+// it mostly does.
 const (
 	bootScript    = `sed -n 's|.*ostree=/ostree/boot\.[01.]*/[^/]*/\([0-9a-f]*\)/.*|\1|p' /proc/cmdline`
 	contentScript = `command -v lsinitrd >/dev/null 2>&1 || exit 127
-lsinitrd /boot/ostree/*-"$1"/initramfs* | grep -q "$2"`
+for f in /boot/ostree/*-"$1"/initramfs*; do
+	[ -e "$f" ] || exit 127
+	lsinitrd "$f" | grep -q "$2\$"
+	exit
+done`
 )
 
 func initramfs(ctx context.Context, t *check.T) error {

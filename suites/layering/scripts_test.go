@@ -1,6 +1,7 @@
 package layering
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,5 +139,44 @@ func TestUsrScript(t *testing.T) {
 	}
 	if out, err := shell(t, strings.ReplaceAll(usrScript, "/proc/mounts", file), nil); err != nil || out != "overlay\n" {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestContentScript(t *testing.T) {
+	root := t.TempDir()
+	folder := filepath.Join(root, "boot/ostree/os-ab12")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "initramfs-6.1.img"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll(contentScript, "/boot/", root+"/boot/")
+	lists := func(path string) map[string]string {
+		return map[string]string{"lsinitrd": "echo '-rwxr-xr-x 1 root root 1 Jan 1 1970 " + path + "'"}
+	}
+	for _, c := range []struct {
+		sum, path string
+		want      int
+	}{{"ab12", "usr/bin/env", 0}, {"ab12", "usr/bin/envsubst", 1}, {"cd34", "usr/bin/env", 127}, {"", "usr/bin/env", 127}} {
+		_, err := shell(t, script, lists(c.path), c.sum, "usr/bin/env")
+		var exit *exec.ExitError
+		if got := 0; errors.As(err, &exit) && exit.ExitCode() != c.want || err == nil && got != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestFetchScript(t *testing.T) {
+	to := filepath.Join(t.TempDir(), "made/hello.rpm")
+	curl := map[string]string{"curl": `[ "$*" = "-sSf -o ` + to + ` http://gw/hello.rpm" ] && echo package >"$3"`}
+	if out, err := shell(t, fetchScript, curl, "http://gw/hello.rpm", to); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if b, err := os.ReadFile(to); err != nil || string(b) != "package\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := shell(t, fetchScript, map[string]string{"curl": "exit 22"}, "http://gw/none.rpm", to); err == nil {
+		t.Error("a package that is not served was fetched")
 	}
 }

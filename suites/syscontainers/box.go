@@ -89,9 +89,24 @@ func (b *box) options(receiver string) host.ContainerOptions {
 	return o
 }
 
+// pull fetches an image from the harness's registry, which speaks plain HTTP.
+func (b *box) pull(ctx context.Context, image string) error {
+	_, err := b.c.Pull(ctx, b.plain(image))
+	return err
+}
+
+// plain is the image as the tool is told that its registry speaks plain HTTP:
+// atomic by the name, as the skopeo of its time reads no registries.conf.d.
+func (b *box) plain(image string) string {
+	if b.c.Tool() == host.Atomic {
+		return "http:" + image
+	}
+	return image
+}
+
 // install pulls the image and makes a unit of it.
 func (b *box) install(ctx context.Context, o host.ContainerOptions) error {
-	if _, err := b.c.Pull(ctx, o.Image); err != nil {
+	if err := b.pull(ctx, o.Image); err != nil {
 		return err
 	}
 	return b.installPulled(ctx, o)

@@ -16,7 +16,7 @@ var _ = check.Register(suite, perTool(check.Check{
 }, install)...)
 
 func install(ctx context.Context, b *box) error {
-	if _, err := b.c.Pull(ctx, b.image); err != nil {
+	if err := b.pull(ctx, b.image); err != nil {
 		return err
 	}
 	images, err := b.c.Images(ctx)

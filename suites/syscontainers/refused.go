@@ -68,16 +68,15 @@ func unknownName(ctx context.Context, b *box) error {
 
 func unknownImage(ctx context.Context, b *box) error {
 	image := b.t.Env.Registry.Addr + "/assay/" + nobody + ":1"
-	_, err := b.c.Pull(ctx, image)
-	if err := refused(err, b, "pull an image that the registry lacks", host.UnknownImage, host.UnknownVersion); err != nil {
+	if err := refused(b.pull(ctx, image), b, "pull an image that the registry lacks", host.UnknownImage, host.UnknownVersion); err != nil {
 		return err
 	}
 	if b.c.Tool() == host.Quadlet {
 		return nil // its install is a file; the image is wanted at the start
 	}
 	o := b.options("foo")
-	o.Name, o.Image = nobody, image
-	_, err = b.c.Install(ctx, o)
+	o.Name, o.Image = nobody, b.plain(image)
+	_, err := b.c.Install(ctx, o)
 	if err := refused(err, b, "install an image that the registry lacks", host.UnknownImage, host.UnknownVersion); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const infoLimit = 256 << 10
 func reserved(ctx context.Context, b *box) error {
 	o := b.options("foo")
 	o.Set["NAME"], o.Set["DESTDIR"], o.Set["STATE_DIRECTORY"] = "assay-other", "/var/assay-other", "/var/lib/assay-other"
-	if _, err := b.c.Pull(ctx, b.image); err != nil {
+	if err := b.pull(ctx, b.image); err != nil {
 		return err
 	}
 	_, err := b.c.Install(ctx, o)

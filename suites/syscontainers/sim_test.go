@@ -125,7 +125,7 @@ func option(args []string, name string) string {
 }
 
 func (s *sim) atomic() {
-	s.On("atomic", "pull", "--storage=ostree", image).Prints("Pulling layer x\n")
+	s.On("atomic", "pull", "--storage=ostree", "http:"+image).Prints("Pulling layer x\n")
 	s.On("atomic", "pull", "--storage=ostree", guesttest.Containing(nobody)).Exits(1).Says("reading manifest 1: name unknown: Unknown name\n")
 	s.On("atomic", "images", "list", guesttest.Rest).Prints(`[{"repo":"` + registry + `/assay/system","tag":"1","id":"abc","type":"system"}]`)
 	s.On("atomic", "install", guesttest.Rest).Does(func(c guesttest.Call) (guest.Result, error) {

@@ -25,7 +25,7 @@ func both(t *testing.T, name string, cases func(tool host.Tool) []suitetest.Case
 
 // pull and list are the tools' commands.
 var (
-	pull = map[host.Tool][]string{host.Atomic: {"atomic", "pull", "--storage=ostree", image}, host.Quadlet: {"podman", "pull", "--quiet", image}}
+	pull = map[host.Tool][]string{host.Atomic: {"atomic", "pull", "--storage=ostree", "http:" + image}, host.Quadlet: {"podman", "pull", "--quiet", image}}
 	list = map[host.Tool][]string{host.Atomic: {"atomic", "images", "list", guesttest.Rest}, host.Quadlet: {"podman", "images", guesttest.Rest}}
 	none = map[host.Tool]string{host.Atomic: "[]", host.Quadlet: ""}
 )
