@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"assay/harness/guest"
 )
@@ -90,8 +91,34 @@ func (d ostreeAdmin) Deploy(ctx context.Context, o DeployOptions) (Outcome, erro
 	case !isChecksum(o.Revision):
 		return Outcome{}, d.lacks("deploy by version")
 	}
-	return d.do(ctx, o.Reboot, flags("ostree admin upgrade", true, "--override-commit="+o.Revision, true, "--allow-downgrade",
-		o.DownloadOnly, "--pull-only", o.Reboot, "--reboot")...)
+	args := flags("ostree admin upgrade", true, "--override-commit="+o.Revision, true, "--allow-downgrade",
+		o.DownloadOnly, "--pull-only", o.Reboot, "--reboot")
+	out, err := d.do(ctx, o.Reboot, args...)
+	if name, ok := unknownRefspec(err); ok {
+		// ostree looks up what the origin names even when it is told a commit, and
+		// a host that has never pulled from there does not know it.
+		remote, ref, _ := strings.Cut(name, ":")
+		if _, err := d.do(ctx, false, "ostree", "pull", "--commit-metadata-only", remote, ref); err != nil {
+			return out, err
+		}
+		return d.do(ctx, o.Reboot, args...)
+	}
+	return out, err
+}
+
+var refspecNotFound = regexp.MustCompile(`Refspec '([A-Za-z0-9_][A-Za-z0-9_.-]*:[A-Za-z0-9_][A-Za-z0-9_./-]*)' not found`)
+
+// unknownRefspec is the remote and ref that ostree does not know.
+func unknownRefspec(err error) (string, bool) {
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		return "", false
+	}
+	m := refspecNotFound.FindStringSubmatch(refused.Result.Stderr)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
 }
 
 var safeRefspec = regexp.MustCompile(`^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*:)?[A-Za-z0-9_][A-Za-z0-9_./-]*$`)
