@@ -126,6 +126,7 @@ func TestStop(t *testing.T) {
 
 func TestRestartPolicy(t *testing.T) {
 	good := func(g *guesttest.Fake) {
+		g.SetScale(0.01)
 		prints("id\n", "run", "-d", rest)(g)
 		g.On("podman", "inspect", rest).Prints("running 1\n").Then().Prints("exited 2\n")
 	}

@@ -43,6 +43,7 @@ func TestVolume(t *testing.T) {
 
 func TestPublish(t *testing.T) {
 	good := func(g *guesttest.Fake) {
+		g.SetScale(0.01)
 		prints("id\n", "run", "-d", rest)(g)
 		g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n").Then().Prints("<h1>ASSAY TEST PAGE</h1>\n")
 	}

@@ -160,6 +160,7 @@ func TestAfterReboot(t *testing.T) {
 
 func TestKilledDaemon(t *testing.T) {
 	comesBack := plans(func(g *guesttest.Fake) {
+		g.SetScale(0.01)
 		command("id\n", "docker", "run", "-d", guesttest.Rest)(g)
 		g.On("sh", "-c", pidScript, "sh", "containerd.service").Prints("0\n")
 		g.On("sh", "-c", pidScript, "sh", "docker.service").Prints("700\n").Then().Prints("0\n").Then().Prints("812\n")

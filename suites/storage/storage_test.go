@@ -97,6 +97,27 @@ func TestOverlayFeatures(t *testing.T) {
 	})
 }
 
+func TestDevicemapper(t *testing.T) {
+	says := func(status string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, _ *check.Env) {
+			g.On("sh", "-c", engine.DetectScript, "sh").Prints("docker\n")
+			g.On("docker", "info", guesttest.Rest).Prints(`{"Driver":"devicemapper","DriverStatus":[` + status + `]}`)
+		}
+	}
+	// As docker 1.9 says it on a host that docker-storage-setup prepared.
+	const good = `["Pool Name","rhel-docker--pool"],["Data file",""],["Data Space Available","3.813 GB"],["Metadata Space Available","8.348 MB"],["Udev Sync Supported","true"]`
+	suitetest.Run(t, "storage/devicemapper", []suitetest.Case{
+		{Name: "thin pool", Guest: says(good)},
+		{Name: "loop files", Want: reports.Failed, Says: []string{"loop files (/var/lib/docker/devicemapper/devicemapper/data)"}, Guest: says(good + `,["Data loop file","/var/lib/docker/devicemapper/devicemapper/data"]`)},
+		{Name: "no pool", Want: reports.Failed, Says: []string{"names no thin pool"}, Guest: says(`["Udev Sync Supported","true"]`)},
+		{Name: "without udev", Want: reports.Failed, Says: []string{"not in step with udev"}, Guest: says(good + `,["Udev Sync Supported","false"]`)},
+		{Name: "full", Want: reports.Failed, Says: []string{"rhel-docker--pool has no room (Data Space Available: 0 B)"}, Guest: says(good + `,["Data Space Available","0 B"]`)},
+		{Name: "no metadata left", Want: reports.Failed, Says: []string{"(Metadata Space Available: 0B)"}, Guest: says(good + `,["Metadata Space Available","0B"]`)},
+		{Name: "another driver", Want: reports.Skipped, Says: []string{"overlay"}, Guest: with(info("overlay", graph, ""), "", "")},
+		no,
+	})
+}
+
 func TestSetupUnit(t *testing.T) {
 	const unit = "unit=docker-storage-setup.service\n"
 	suitetest.Run(t, "storage/setup-unit", []suitetest.Case{
