@@ -13,7 +13,6 @@ import (
 	"assay/harness/livedin"
 	"assay/suites/check"
 	"assay/suites/deployments"
-	"assay/suites/probe"
 )
 
 // operation is what the power is cut in.
@@ -51,7 +50,7 @@ func survives(ctx context.Context, t *check.T, h deployments.Host, op operation)
 	if err != nil {
 		return err
 	}
-	system, _, err := systemState(ctx, t)
+	system, _, err := deployments.System(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -122,7 +121,7 @@ func cut(ctx context.Context, t *check.T, op operation, moment time.Duration) (e
 // whole wants the guest to be as a host is that lost its power in op: up, in
 // the old tree or the new one, with what its users did.
 func whole(ctx context.Context, t *check.T, h deployments.Host, op operation, was host.Deployment, want state) error {
-	system, units, err := systemState(ctx, t)
+	system, units, err := deployments.System(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -205,18 +204,4 @@ func sound(ctx context.Context, t *check.T) error {
 		return check.FailWith(deployments.Said(refused), "ostree fsck finds the repository damaged after power cuts: %s", refused.Said())
 	}
 	return err
-}
-
-// systemScript prints the system's state, then the units that failed.
-const systemScript = `systemctl is-system-running
-systemctl --failed --plain --no-legend --no-pager
-exit 0`
-
-func systemState(ctx context.Context, t *check.T) (system, units string, err error) {
-	out, err := probe.Output(ctx, t, "systemctl", systemScript)
-	if err != nil {
-		return "", "", err
-	}
-	system, units, _ = strings.Cut(strings.TrimSpace(out), "\n")
-	return system, units, nil
 }

@@ -13,6 +13,7 @@ import (
 	"assay/harness/livedin"
 	"assay/reports"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	dt "assay/suites/deployments/deploymentstest"
 	"assay/suites/suitetest"
 )
@@ -23,7 +24,7 @@ var errLost = &guest.TransportError{Op: "run", Err: errors.New("connection lost"
 // and a repository that is sound.
 func well(h *dt.Host, env *check.Env) {
 	h.SetScale(1e-6)
-	h.On("sh", "-c", systemScript, "sh").Prints("running\n")
+	h.On("sh", "-c", deployments.SystemScript, "sh").Prints("running\n")
 	h.On("ostree", "fsck", guesttest.Rest).Prints("object fsck of 2 commits completed successfully - no errors found.\n")
 	h.On("systemctl", "--no-block", "reboot").Fails(errLost)
 	env.Packages = &check.Packages{UnsignedURL: "http://192.168.127.1:8001/unsigned/", Names: map[string]string{hello: "assay-hello"}}
@@ -65,10 +66,10 @@ func TestCuts(t *testing.T) {
 				h.Booted().Checksum, h.Booted().BaseChecksum = hosttest.Sum('f'), hosttest.Sum('f')
 			}))},
 			{Name: "degraded", Want: reports.Failed, Says: []string{`the system is "degraded", and was "running" before`}, Shows: []string{"boot-efi.mount"}, Guest: dt.Fresh(t, dt.Fedora, well, func(h *dt.Host, _ *check.Env) {
-				h.On("sh", "-c", systemScript, "sh").Prints("running\n").Then().Prints("degraded\nboot-efi.mount loaded failed failed /boot/efi\n")
+				h.On("sh", "-c", deployments.SystemScript, "sh").Prints("running\n").Then().Prints("degraded\nboot-efi.mount loaded failed failed /boot/efi\n")
 			})},
 			{Name: "degraded before", Guest: dt.Fresh(t, dt.Fedora, well, func(h *dt.Host, _ *check.Env) {
-				h.On("sh", "-c", systemScript, "sh").Prints("degraded\nx.service\n")
+				h.On("sh", "-c", deployments.SystemScript, "sh").Prints("degraded\nx.service\n")
 			})},
 			{Name: "data lost", Want: reports.Failed, Says: []string{"what users did before is gone: var-data"}, Guest: dt.Fresh(t, dt.Fedora, well, cutThen(func(h *dt.Host) {
 				h.Marks = slices.DeleteFunc(h.Marks, func(m livedin.Mark) bool { return m == livedin.Data })
@@ -140,7 +141,7 @@ func TestLayering(t *testing.T) {
 }
 
 func TestScriptsParse(t *testing.T) {
-	for _, s := range []string{systemScript, asideScript} {
+	for _, s := range []string{deployments.SystemScript, asideScript} {
 		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s\n%s", err, out, s)
 		}

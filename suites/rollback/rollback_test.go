@@ -1,9 +1,12 @@
 package rollback
 
 import (
+	"errors"
+	"os/exec"
 	"slices"
 	"testing"
 
+	"assay/harness/guest"
 	"assay/harness/guest/guesttest"
 	"assay/harness/host"
 	"assay/harness/host/hosttest"
@@ -93,4 +96,62 @@ func TestWithoutAnother(t *testing.T) {
 		{Name: "accepted", Want: reports.Failed, Says: []string{"accepts to roll back"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Rollback, dt.Said("done")))},
 		{Name: "not plain", Want: reports.Failed, Says: []string{"does not say that this is why: error: assertion failed"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Rollback, "assertion failed"))},
 	})
+}
+
+func TestUnhealthy(t *testing.T) {
+	promise := func(who string) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.On("sh", "-c", promiseScript, "sh").Prints(who + "\n")
+			h.On("mkdir", "-p", greenbootFolder)
+			h.On("systemctl", "enable", countingUnit)
+			h.On("systemctl", "--no-block", "reboot").Fails(&guest.TransportError{Op: "run", Err: errors.New("connection lost")})
+			for _, f := range []string{greenbootCheck, countingCheck, "/etc/systemd/system/" + countingUnit} {
+				h.TakesFile(f)
+			}
+		}
+	}
+	// the first boot is into the update, the third is back.
+	falls := func(at int) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			n := 0
+			h.After = func(op dt.Op) {
+				if op == dt.Reboot {
+					if n++; n == at {
+						dt.Stays(h)
+					}
+				}
+			}
+		}
+	}
+	for _, who := range []string{"greenboot", "counting"} {
+		suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
+			{Name: who, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(3))},
+			{Name: "never", Want: reports.Failed, Says: []string{"tried an update 8 times"}, Guest: dt.Fresh(t, dt.Fedora, promise(who))},
+			{Name: "not tried", Want: reports.Failed, Says: []string{"never tried"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1))},
+			{Name: "stays", Want: reports.Failed, Says: []string{"stays in an update", "fall back to 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), dt.Then(dt.Reboot, func(h *dt.Host) {
+				h.OnReboot(func() error { return &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen} })
+			}))},
+			{Name: "going down when asked", Guest: dt.Fresh(t, dt.Plain, promise(who), falls(3), func(h *dt.Host, _ *check.Env) {
+				asked := 0
+				h.On("sh", "-c", guesttest.Containing("ostree admin status")).Does(func(guesttest.Call) (guest.Result, error) {
+					if asked++; asked == 5 {
+						return guest.Result{}, &guest.TransportError{Op: "run", Err: errors.New("connection lost")}
+					}
+					return guest.Result{Stdout: hosttest.Output(t, host.OSTree, h.Deployments)}, nil
+				})
+			})},
+		})
+	}
+	suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
+		{Name: "no promise", Want: reports.Skipped, Says: []string{"neither greenboot nor counted boots"}, Guest: dt.Fresh(t, dt.Fedora, promise(""))},
+		{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot"), dt.NoTrees)},
+	})
+}
+
+func TestScriptsParse(t *testing.T) {
+	for _, s := range []string{makeAfterScript, lookAfterScript, promiseScript, healthScript} {
+		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s\n%s", err, out, s)
+		}
+	}
 }

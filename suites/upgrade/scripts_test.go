@@ -3,10 +3,12 @@ package upgrade
 import (
 	"os/exec"
 	"testing"
+
+	"assay/suites/deployments"
 )
 
 func TestScriptsParse(t *testing.T) {
-	for _, s := range []string{fillScript, olderRefScript, makeConflictScript, checkConflictScript, writeOverlay, lookOverlayScript} {
+	for _, s := range []string{fillScript, olderRefScript, makeConflictScript, checkConflictScript, writeOverlay, lookOverlayScript, bootLoaderScript, deployments.SystemScript} {
 		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s\n%s", err, out, s)
 		}

@@ -11,6 +11,7 @@ import (
 	"assay/harness/livedin"
 	"assay/reports"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	dt "assay/suites/deployments/deploymentstest"
 	"assay/suites/engine"
 	"assay/suites/suitetest"
@@ -59,6 +60,20 @@ func TestByTool(t *testing.T) {
 	suitetest.Run(t, "upgrade/bootc", []suitetest.Case{
 		{Name: "no image", Want: reports.Skipped, Says: []string{"served as none"}, Guest: dt.Fresh(t, dt.Images, noImage)},
 	})
+}
+
+func TestRebootOption(t *testing.T) {
+	for _, tools := range [][]host.Tool{dt.Fedora, dt.Plain, dt.Images} {
+		suitetest.Run(t, "upgrade/reboot-option", []suitetest.Case{
+			{Name: "healthy", Guest: dt.Fresh(t, tools)},
+			{Name: "nothing", Want: reports.Failed, Says: []string{"finds nothing to upgrade to"}, Guest: dt.Fresh(t, tools, dt.Answers(dt.Upgrade, dt.Said("No upgrade available.\nNo update available.\nNo changes in: example.org/os")))},
+			{Name: "stays up", Want: reports.Failed, Says: []string{"the system stays up"}, Guest: dt.Fresh(t, tools, func(h *dt.Host, _ *check.Env) {
+				h.OnReboot(func() error { return &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen} })
+			})},
+			{Name: "old tree", Want: reports.Failed, Says: []string{"the system booted 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, tools, dt.Then(dt.Reboot, dt.Stays))},
+			{Name: "refused", Want: reports.Failed, Guest: dt.Fresh(t, tools, dt.Refuse(dt.Upgrade, "no"))},
+		})
+	}
 }
 
 func TestCheckOnly(t *testing.T) {
@@ -123,6 +138,22 @@ func TestStatus(t *testing.T) {
 		{Name: "sees less", Want: reports.Failed, Says: []string{"other deployments than root"}, Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) {
 			hosttest.PlanStatus(t, h.Fake, host.RPMOSTree, h.Deployments[:1]).As("nobody")
 		})},
+	})
+}
+
+func TestSystem(t *testing.T) {
+	says := func(script, out string, exit int) dt.Change {
+		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", script, "sh").Prints(out).Exits(exit) }
+	}
+	suitetest.Run(t, "upgrade/system-running", []suitetest.Case{
+		{Name: "running", Guest: dt.Lived(t, dt.Plain, says(deployments.SystemScript, "running\n", 0))},
+		{Name: "degraded", Want: reports.Failed, Says: []string{`the system is "degraded" after an upgrade, with these units failed: a.service, b.mount`},
+			Guest: dt.Lived(t, dt.Plain, says(deployments.SystemScript, "degraded\na.service loaded failed failed A\nb.mount loaded failed failed B\n", 0))},
+	})
+	suitetest.Run(t, "upgrade/boot-loader", []suitetest.Case{
+		{Name: "known", Guest: dt.Lived(t, dt.Plain, says(bootLoaderScript, "Component EFI\n", 0))},
+		{Name: "no bootupd", Want: reports.Skipped, Guest: dt.Lived(t, dt.Plain, says(bootLoaderScript, "", 127))},
+		{Name: "fails", Want: reports.Failed, Says: []string{"fails after an upgrade: error: no ESP"}, Guest: dt.Lived(t, dt.Plain, says(bootLoaderScript, "error: no ESP\n", 1))},
 	})
 }
 
