@@ -51,7 +51,7 @@ func fails(name string, what string, all ...plans) suitetest.Case {
 func passes(all ...plans) suitetest.Case { return suitetest.Case{Name: "works", Guest: with(all...)} }
 
 // impatient makes a guest so fast that what is waited for is late at once.
-func impatient(g *guesttest.Fake) { g.SetScale(1e-6) }
+func impatient(g *guesttest.Fake) { g.SetScale(1e-3) }
 
 // any and rest keep the tables readable.
 const (

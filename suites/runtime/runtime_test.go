@@ -54,7 +54,7 @@ func broken(said string, args ...string) plans {
 	return func(g *guesttest.Fake) { g.On(args...).Exits(125).Says(said) }
 }
 
-func impatient(g *guesttest.Fake) { g.SetScale(1e-6) }
+func impatient(g *guesttest.Fake) { g.SetScale(1e-3) }
 
 var no = suitetest.Case{Name: "no engine", Want: reports.Skipped, Says: []string{"no container engine"},
 	Guest: func(g *guesttest.Fake, _ *check.Env) { g.On("sh", "-c", engine.DetectScript, "sh") }}
