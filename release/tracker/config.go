@@ -66,9 +66,12 @@ type Config struct {
 	// CloseAs is what a bug is closed as: Pagure's close status ("Fixed"), or
 	// Bugzilla's STATUS/RESOLUTION ("RESOLVED/FIXED"). Only those have any.
 	CloseAs string `yaml:"close_as"`
-	// ReopenAs is Bugzilla's status of a reopened bug ("REOPENED"; since
-	// Bugzilla 4 "CONFIRMED" on new servers, "NEW" at Red Hat).
+	// ReopenAs is Bugzilla's status of a reopened bug: "CONFIRMED" when empty;
+	// "REOPENED" where the workflow is that of Bugzilla 3, "NEW" at Red Hat.
 	ReopenAs string `yaml:"reopen_as"`
+	// Bearer sends Bugzilla's API key as Red Hat wants it, "Authorization:
+	// Bearer", instead of in X-BUGZILLA-API-KEY.
+	Bearer bool `yaml:"bearer"`
 }
 
 // DefaultWontFix says "not wanted" in the words of several trackers. A duplicate
@@ -132,8 +135,8 @@ func (c Config) Validate() error {
 		if c.CloseAs != "" && strings.Count(c.CloseAs, "/") != 1 {
 			bad("close_as", "%.100q is not STATUS/RESOLUTION", c.CloseAs)
 		}
-	} else if c.Component != "" || c.Version != "" || c.ReopenAs != "" {
-		bad("component", "only Bugzilla has component, version and reopen_as")
+	} else if c.Component != "" || c.Version != "" || c.ReopenAs != "" || c.Bearer {
+		bad("component", "only Bugzilla has component, version, reopen_as and bearer")
 	}
 	if c.CloseAs != "" && c.Type != Bugzilla && c.Type != Pagure {
 		bad("close_as", "only Bugzilla and Pagure have it")

@@ -76,6 +76,9 @@ func Gone(err error) error {
 	return err
 }
 
+// Permanent marks an error as one that waiting does not mend.
+func Permanent(err error) error { return fmt.Errorf("%w: %w", err, release.ErrPermanent) }
+
 func permanent(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", fmt.Errorf(format, args...), release.ErrPermanent)
+	return Permanent(fmt.Errorf(format, args...))
 }

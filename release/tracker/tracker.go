@@ -79,7 +79,7 @@ type Tracker struct {
 
 var _ release.Tracker = (*Tracker)(nil)
 
-// New puts a tracker together; name is what errors call it.
+// New puts a tracker together; name is what policies call it.
 func New(name string, s Service, o Options) *Tracker { return &Tracker{s, name, o} }
 
 // Do implements release.Performer for release.EffectBug.
@@ -123,10 +123,8 @@ func (t *Tracker) do(ctx context.Context, e release.Effect) (*Issue, error) {
 	}
 	is, err := t.service.Issue(ctx, e.Bug.Ref)
 	switch {
-	case errors.Is(err, ErrGone) && e.Bug.Action == release.BugClose:
-		return &Issue{Ref: e.Bug.Ref}, nil // nothing is left to close
 	case errors.Is(err, ErrGone):
-		return j.open(ctx)
+		return j.gone(ctx)
 	case err != nil:
 		return nil, err
 	}
@@ -148,6 +146,22 @@ func (j *job) open(ctx context.Context) (*Issue, error) {
 	}
 	if m, ok := FindMarker(is.Body); ok && m == j.marker {
 		return is, nil // an earlier attempt got so far
+	}
+	return j.change(ctx, is)
+}
+
+// gone does what is to be done to a bug that is not there. Find fails when it is
+// the whole project that cannot be seen.
+func (j *job) gone(ctx context.Context) (*Issue, error) {
+	if j.Bug.Action != release.BugClose {
+		return j.open(ctx)
+	}
+	is, err := j.service.Find(ctx, j.account, j.marker.Bug)
+	switch {
+	case err != nil:
+		return nil, err
+	case is == nil:
+		return &Issue{Ref: j.Bug.Ref}, nil // nothing is left to close
 	}
 	return j.change(ctx, is)
 }
@@ -208,7 +222,6 @@ func (t *Tracker) Bugs(ctx context.Context, refs []string) ([]release.BugObserve
 		if err != nil {
 			return nil, fmt.Errorf("cannot see bug %s in %s: %w", ref, t.name, err)
 		}
-		// The name that the policy has for the tracker is the caller's business.
 		out = append(out, release.BugObserved{Tracker: t.name, Ref: is.Ref, Open: is.Open, WontFix: is.WontFix && !is.Open, At: is.Changed.UTC()})
 	}
 	return out, nil
