@@ -19,7 +19,7 @@ func shell(t *testing.T, script string, programs map[string]string, args ...stri
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh"}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -160,9 +160,15 @@ func TestContentScript(t *testing.T) {
 		want      int
 	}{{"ab12", "usr/bin/env", 0}, {"ab12", "usr/bin/envsubst", 1}, {"cd34", "usr/bin/env", 127}, {"", "usr/bin/env", 127}} {
 		_, err := shell(t, script, lists(c.path), c.sum, "usr/bin/env")
+		got := 0
 		var exit *exec.ExitError
-		if got := 0; errors.As(err, &exit) && exit.ExitCode() != c.want || err == nil && got != c.want {
-			t.Errorf("%+v: %v", c, err)
+		if errors.As(err, &exit) {
+			got = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != c.want {
+			t.Errorf("%+v: exit %d", c, got)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestLeftScript(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		cmd := exec.Command("sh", "-c", script, "sh", "greeter")
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "greeter")
 		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
