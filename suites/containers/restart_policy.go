@@ -28,7 +28,9 @@ func restartPolicy(ctx context.Context, e engine.Engine) error {
 	last := ""
 	err = e.WaitFor(ctx, 30*time.Second, func(ctx context.Context) (bool, error) {
 		out, err := e.Must(ctx, "inspect a container", "inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name)
-		last = out
+		if err == nil { // a question cut short by the limit says nothing
+			last = out
+		}
 		return strings.HasPrefix(out, "exited") && !strings.HasSuffix(out, " 0"), err
 	})
 	if errors.Is(err, engine.ErrNotInTime) {

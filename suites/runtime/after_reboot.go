@@ -62,7 +62,9 @@ func afterReboot(ctx context.Context, t *check.T) error {
 		last := ""
 		err := e.WaitFor(ctx, time.Minute, func(ctx context.Context) (bool, error) {
 			out, err := e.Must(ctx, "inspect a container", "inspect", "--format", "{{.State.Status}}", alwaysContainer)
-			last = out
+			if err == nil { // a question cut short by the limit says nothing
+				last = out
+			}
 			return strings.TrimSpace(out) == "running", err
 		})
 		if errors.Is(err, engine.ErrNotInTime) {
