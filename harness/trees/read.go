@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"assay/suites/check"
@@ -36,6 +38,9 @@ func Read(ctx context.Context, dir, ref string, booted check.Tree) (*check.Trees
 			return nil, fmt.Errorf("cannot upgrade to ref %s of %s: its newest tree is %s, which the image has", ref, dir, c)
 		case c == tip:
 			t.Newer = tree
+			// Signatures are detached metadata, a file beside the commit.
+			_, err := os.Stat(filepath.Join(dir, "objects", c[:2], c[2:]+".commitmeta"))
+			t.Signed = err == nil
 		case c == booted.Commit:
 			past = true
 		case past:

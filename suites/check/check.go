@@ -163,6 +163,8 @@ type Trees struct {
 	// commit for want of an update tree: then they differ from it by the files
 	// of DerivedFiles alone.
 	Derived bool `json:"derived"`
+	// Signed is true when Newer carries a signature, by whoever.
+	Signed bool `json:"signed"`
 	// NewerImage, BootedImage and OlderImages are versions of the tree as
 	// container images, "host:port/name:tag" on plain HTTP, for hosts that follow
 	// images; empty when there are none. ImageName is what they share, without

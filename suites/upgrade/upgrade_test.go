@@ -239,7 +239,7 @@ func TestUnsigned(t *testing.T) {
 		{Name: "accepted", Want: reports.Failed, Says: []string{"accepts to upgrade to an unsigned tree"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Upgrade, dt.Said("done")))},
 		{Name: "for another reason", Want: reports.Failed, Says: []string{"does not say that this is why"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "something"))},
 		{Name: "unreachable", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "Connection refused"))},
-		{Name: "not derived", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, notDerived)},
+		{Name: "signed", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, func(_ *dt.Host, env *check.Env) { env.Trees.Signed = true })},
 		{Name: "staged all the same", Want: reports.Failed, Says: []string{"2 deployments after"}, Guest: dt.Fresh(t, dt.Fedora, dt.Then(dt.Upgrade, func(h *dt.Host) {
 			h.Deployments = append([]host.Deployment{h.Of(h.Trees.Newer, false)}, h.Deployments...)
 		}))},
