@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"assay/cloudinit"
 	"assay/harness/usercheck"
 	"assay/reports"
 	"assay/suites/check"
@@ -59,12 +60,24 @@ func (s *session) packOwn(own []usercheck.Check, chosen []check.Registered) erro
 	return nil
 }
 
-// replay is the command that runs a check again; one of the user's needs its folder.
+// replay is the command that runs a check again: with its folder when it is one
+// of the user's, and with what else decides how it ends.
 func (s *session) replay(id reports.CaseID) string {
-	if c, ok := s.own[id]; ok {
-		return reports.Replay(s.opt.Image, id, "--checks", c.Folder)
+	var args []string
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, flag, value)
+		}
 	}
-	return reports.Replay(s.opt.Image, id)
+	add("--checks", s.own[id].Folder)
+	add("--firmware", string(s.opt.Firmware))
+	if s.opt.SeedFormat != "" && s.opt.SeedFormat != cloudinit.NoCloud {
+		add("--seed", string(s.opt.SeedFormat))
+	}
+	add("--update-repo", s.opt.UpdateRepo)
+	add("--update-ref", s.opt.UpdateRef)
+	add("--update-image", s.opt.UpdateImage)
+	return reports.Replay(s.opt.Image, id, args...)
 }
 
 // ownOutput is what a check of the user's printed, however it ended.

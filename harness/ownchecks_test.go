@@ -84,6 +84,10 @@ func TestOwnChecksAreBundled(t *testing.T) {
 	if want := "assay run --check user/a --checks " + dir + " x.qcow2"; s.replay("user/a") != want {
 		t.Errorf("replay %q, want %q", s.replay("user/a"), want)
 	}
+	s.opt.UpdateRepo, s.opt.UpdateRef = "/repo", "os/next"
+	if got, want := s.replay("upgrade/ostree"), "assay run --check upgrade/ostree --update-repo /repo --update-ref os/next x.qcow2"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	if got := s.replay("base/reboot"); strings.Contains(got, "--checks") {
 		t.Errorf("replay of ours %q", got)
 	}

@@ -16,15 +16,12 @@ var _ = check.Register(suite, check.Check{
 })
 
 // olderRefScript names commit $3 in the host's own repository at $1 as $2, so
-// that the host can follow a branch that was set back. /sysroot may be
-// read-only, but for who asks in a mount namespace of its own.
+// that the host can follow a branch that was set back: its own, since a commit
+// names the branches it is good for. /sysroot may be read-only, but for who asks in a mount namespace of its own.
 const olderRefScript = `command -v unshare >/dev/null || exit 127
 exec unshare -m sh -c 'mount -o remount,rw /sysroot 2>/dev/null; exec ostree refs --repo="$1" --force --create="$2" "$3"' sh "$@"`
 
-const (
-	hostRepo   = "/sysroot/ostree/repo"
-	setBackRef = "assay/set-back"
-)
+const hostRepo = "/sysroot/ostree/repo"
 
 func olderRefused(ctx context.Context, t *check.T, h deployments.Host) error {
 	trees, err := deployments.Trees(t)
@@ -34,10 +31,10 @@ func olderRefused(ctx context.Context, t *check.T, h deployments.Host) error {
 	if h.Tool() == host.Bootc {
 		return check.Skipf("it does not promise to refuse older images")
 	}
-	if _, err := probe.Output(ctx, t, "unshare", olderRefScript, hostRepo, setBackRef, trees.Booted.Commit); err != nil {
+	if _, err := probe.Output(ctx, t, "unshare", olderRefScript, hostRepo, trees.Ref, trees.Booted.Commit); err != nil {
 		return err
 	}
-	if err := host.Follow(ctx, t, "file://"+hostRepo, setBackRef, false); err != nil {
+	if err := host.Follow(ctx, t, "file://"+hostRepo, trees.Ref, false); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)
