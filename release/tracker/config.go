@@ -81,7 +81,7 @@ var DefaultWontFix = []string{"wontfix", "wont do", "cantfix", "invalid", "notab
 var (
 	ownerName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$`)
 	pagureRef = regexp.MustCompile(`^(?:[A-Za-z0-9_.+-]{1,100}/){0,2}[A-Za-z0-9_.+-]{1,100}$`)
-	gitlabRef = regexp.MustCompile(`^(?:[A-Za-z0-9_.-]{1,255}/){1,20}[A-Za-z0-9_.-]{1,255}$`)
+	gitlabRef = regexp.MustCompile(`^(?:[A-Za-z0-9_.-]+/)+[A-Za-z0-9_.-]+$`)
 	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
