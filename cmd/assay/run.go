@@ -22,7 +22,6 @@ type runCommand struct {
 	results     string
 	retryFailed string
 	keep, debug bool
-	noRetry     bool
 	json        bool
 }
 

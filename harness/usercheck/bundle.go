@@ -72,7 +72,7 @@ func (c *Check) Pack(bundle string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // only read from
 	all, err := c.contents(root)
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func findIn(folder string) (found []Check, wrong []error) {
 	if err != nil {
 		return nil, []error{fmt.Errorf("cannot read the folder %s: %w", folder, cause(err))}
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // only read from
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return nil, []error{fmt.Errorf("cannot read the folder %s: %w", folder, cause(err))}
