@@ -190,7 +190,7 @@ func AnswerOf(q TestRequested, run *reports.Run, results string) *TestAnswered {
 			case c.Outcome == reports.Passed && c.Fault == reports.FaultNone:
 				f.PassedAdvisory = append(f.PassedAdvisory, c.ID)
 			default:
-				f.Cases = append(f.Cases, caseOf(c))
+				f.Cases = append(f.Cases, caseOf(c, len(f.Cases) < fullCases))
 			}
 		}
 	}
@@ -209,9 +209,16 @@ const (
 	eventMessage  = 600
 	eventExcerpt  = 2 << 10
 	eventEvidence = 8
+	// fullCases is how many cases bring more than a short message: where so
+	// much fails, nobody reads on, and an event has its limit.
+	fullCases    = 100
+	shortMessage = 80
 )
 
-func caseOf(c reports.Case) Case {
+func caseOf(c reports.Case, full bool) Case {
+	if !full {
+		c.Message, c.Replay, c.Evidence = reports.Line(c.Message, shortMessage), "", nil
+	}
 	out := Case{Check: c.ID, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking,
 		Message: reports.Line(c.Message, eventMessage), Replay: reports.Line(c.Replay, eventMessage)}
 	if c.Known != nil {

@@ -100,6 +100,9 @@ func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
 	if revoked != nil && revoked.Revoked.Seq > cause {
 		cause, work.Fallback = revoked.Revoked.Seq, out != nil
 	}
+	if out != nil && !isTested(work.Build, out) {
+		return
+	}
 	if out != nil {
 		done := true
 		for _, k := range p.Keys {
@@ -144,7 +147,8 @@ func publishKey(t Target, cause uint64, step Step) EffectKey {
 }
 
 // nextStep is the first step at a target that is not done; ok is false when all
-// are. With nothing out, only the pointer moves: to the page that says so.
+// are, or when a person has given the target up for this release. With nothing
+// out, only the pointer moves: to the page that says so.
 func nextStep(l *Line, t Target, out *Release, cause uint64) (Step, bool) {
 	steps := t.Steps
 	switch {
@@ -154,7 +158,12 @@ func nextStep(l *Line, t Target, out *Release, cause uint64) (Step, bool) {
 		steps = PublishSteps
 	}
 	for _, step := range PublishSteps {
-		if slices.Contains(steps, step) && l.Effect(publishKey(t, cause, step)).Done == nil {
+		if !slices.Contains(steps, step) {
+			continue
+		}
+		if x := l.Effect(publishKey(t, cause, step)); x.Dropped != nil {
+			return "", false
+		} else if x.Done == nil {
 			return step, true
 		}
 	}
@@ -183,7 +192,10 @@ func IsPublished(p *Policy, s *State) bool {
 // long as no reader has seen any of it at the target. What readers have seen a
 // part of is finished, and is taken back by a revocation.
 func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
-	if b == nil || !b.MarkedBad && l.Block == nil && len(s.Findings()) == 0 {
+	if b == nil {
+		return false // nothing is out, and that is what is published
+	}
+	if !b.MarkedBad && b.Contradiction == "" && l.Block == nil && len(s.Findings()) == 0 {
 		return false
 	}
 	for _, step := range []Step{StepRefs, StepImages, StepPointer} {
@@ -192,6 +204,15 @@ func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
 		}
 	}
 	return l.LastRevoked() == nil // a fallback takes something worse away
+}
+
+// isTested holds a decision against the build once more: whoever recorded it,
+// nothing is published but what was announced with that digest.
+func isTested(b *Build, r *Release) bool {
+	return !slices.ContainsFunc(r.Artifacts, func(t Tested) bool {
+		a := b.Artifact(t.Artifact)
+		return a == nil || !a.Known || a.Digest != t.Digest
+	})
 }
 
 func signWork(k Key, b *Build, r *Release) *SignWork {

@@ -29,7 +29,6 @@ type model struct {
 	bad      map[release.BuildID]bool
 	revoked  map[release.BuildID]bool
 	blocked  bool
-	older    map[release.BuildID]bool // by a request that stands
 	requests map[string]*release.PromotionRequested
 	slots    map[release.SlotID]bool
 	out      []release.BuildID

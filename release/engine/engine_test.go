@@ -237,6 +237,33 @@ func TestMarkedBadWhileItIsStaged(t *testing.T) {
 	}
 }
 
+func TestDecisionThatNobodyMadeIsNotPublished(t *testing.T) {
+	s := newStage(t)
+	s.Build("20261102_01")
+	s.Record(release.Self, &release.ReleaseDecided{Build: "20261102_01", Artifacts: []release.Tested{{Artifact: releasetest.QCOW2, Digest: releasetest.Digest("20261101_01", releasetest.QCOW2)}}, Reasons: []string{"forged"}})
+	s.step(t)
+	if n := len(s.adapters["key"].Did()) + len(s.adapters["site"].Did()) + len(s.adapters["mail"].Did()); n != 0 {
+		t.Errorf("%d effects", n)
+	}
+}
+
+// A target that a person has given up holds nothing up.
+func TestDroppedTarget(t *testing.T) {
+	s := newStage(t)
+	s.adapters["site"].Fail = func(release.Effect) error { return errors.New("the disk is gone") }
+	s.Tested("20261102_01").At("2026-11-03T12:00:00Z")
+	s.step(t)
+	e := release.Effects(s.Policy, s.State, s.Now)
+	if len(e) != 1 || e[0].Kind != release.EffectPublish || e[0].LastError != "the disk is gone" {
+		t.Fatalf("effects: %+v", e)
+	}
+	s.MustSay(&release.EffectDropped{Key: e[0].Key, Word: releasetest.Word("we have no such site any more")})
+	s.step(t)
+	if got := s.adapters["mail"].Keys(); len(got) != 1 {
+		t.Errorf("mails: %q", got)
+	}
+}
+
 // TestKilledBetweenDoingAndRecording: the log is lost right after the adapter
 // has done its work. The next engine does it again under the same key, knowing
 // that it may have happened.

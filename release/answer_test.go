@@ -1,0 +1,112 @@
+package release_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"assay/release"
+	"assay/release/releasetest"
+	"assay/reports"
+
+	"pgregory.net/rapid"
+)
+
+// run is a finished run of random cases on the digest of a build's artifact.
+func run(t *rapid.T, b release.BuildID, a release.ArtifactID) *reports.Run {
+	r := &reports.Run{ID: "r", Finished: releasetest.Start, Image: reports.Image{Digest: releasetest.Digest(b, a)}}
+	for i := range rapid.IntRange(0, 3).Draw(t, "suites") {
+		s := reports.Suite{Name: fmt.Sprintf("suite%d", i)}
+		for j := range rapid.IntRange(0, 3).Draw(t, "cases") {
+			c := reports.Case{ID: reports.CaseID(fmt.Sprintf("suite%d/case%d", i, j)), Blocking: rapid.Bool().Draw(t, "blocking"),
+				Outcome: rapid.SampledFrom([]reports.Outcome{reports.Passed, reports.Passed, reports.Passed, reports.Failed, reports.Skipped, reports.Errored, "odd"}).Draw(t, "outcome")}
+			if c.Outcome != reports.Passed || rapid.IntRange(0, 9).Draw(t, "odd pass") == 0 {
+				c.Fault = rapid.SampledFrom(reports.Faults).Draw(t, "fault")
+			}
+			if rapid.IntRange(0, 3).Draw(t, "known") == 0 {
+				c.Known = &reports.Known{Tracker: rapid.SampledFrom([]string{"", "https://bugs.example/1"}).Draw(t, "tracker"), Expires: "2026-12-31"}
+			}
+			s.Cases = append(s.Cases, c)
+		}
+		r.Suites = append(r.Suites, s)
+	}
+	r.Conclude()
+	return r
+}
+
+// TestNoMilderThanTheRun: where policy and waivers say nothing, a build is good
+// exactly when the run accepted its image.
+func TestNoMilderThanTheRun(t *testing.T) {
+	seen := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		const b = release.BuildID("20261102_01")
+		h := releasetest.NewHistory(t, stream)
+		h.Policy.Artifacts, h.Policy.Tests.Retries = h.Policy.Artifacts[:1], 0
+		h.Build(b).Next()
+		r := run(t, b, releasetest.QCOW2)
+		interrupted := rapid.IntRange(0, 9).Draw(t, "interrupted") == 0
+		if interrupted {
+			r.Verdict, r.Reason = reports.Undecided, "interrupted"
+		}
+		q := release.TestRequested{Build: b, Artifact: releasetest.QCOW2, Attempt: 1}
+		h.Record(release.Self, release.AnswerOf(q, r, "/results"))
+		j := release.JudgeBuild(h.Policy, h.State.Line(stream).Build(b), h.Now)
+		if good := j.Standing == release.Good; good != (r.Verdict == reports.Accepted) {
+			t.Fatalf("the run is %s (%s), the build %s: %v", r.Verdict, r.Reason, j.Standing, j.Reasons)
+		}
+		seen[j.Standing == release.Good]++
+	})
+	if seen[true] == 0 || seen[false] == 0 {
+		t.Errorf("good and not good: %v", seen)
+	}
+}
+
+func TestAnswerIsBoundedAndClean(t *testing.T) {
+	r := &reports.Run{ID: "r", Finished: releasetest.Start, Image: reports.Image{Digest: releasetest.Digest("20261102_01", releasetest.QCOW2)}, Suites: []reports.Suite{{Name: "s"}}}
+	for i := range 3000 {
+		r.Suites[0].Cases = append(r.Suites[0].Cases, reports.Case{ID: reports.CaseID(fmt.Sprintf("s/case-%d", i)), Outcome: reports.Failed, Fault: reports.FaultImage, Blocking: true,
+			Message: "\x1b[31m" + strings.Repeat("long ", 500), Evidence: []reports.Evidence{{Kind: "console", Path: "guests/a/console", Excerpt: strings.Repeat("\x00é", 9000)}}})
+	}
+	r.Conclude()
+	a := release.AnswerOf(release.TestRequested{Build: "20261102_01", Artifact: releasetest.QCOW2, Attempt: 1}, r, "/results")
+	e, err := release.NewEvent(stream, releasetest.Start, release.Self, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := release.Encode(release.Head{}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(raw), `\u001b`) || strings.Contains(string(raw), `\u0000`) || a.Cases[0].Excerpt == "" || a.Cases[2999].Excerpt != "" {
+		t.Error("the answer was not cleaned")
+	}
+}
+
+func TestLateAndSecondAnswersAreRefused(t *testing.T) {
+	h := releasetest.NewHistory(t, stream)
+	const b = release.BuildID("20261102_01")
+	allow := func(attempt int) error {
+		e, err := release.NewEvent(stream, h.Now, release.Self, releasetest.Answer(b, releasetest.QCOW2, attempt, h.Now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return release.Allow(h.Policy, h.State, e, h.Now)
+	}
+	h.Build(b)
+	if err := allow(1); err == nil || !strings.Contains(err.Error(), "nobody asked") {
+		t.Errorf("unasked: %v", err)
+	}
+	h.Next()
+	if err := allow(1); err != nil {
+		t.Errorf("in time: %v", err)
+	}
+	h.Add(7 * time.Hour).Next() // the deadline is past
+	if err := allow(1); err == nil || !strings.Contains(err.Error(), "came too late: test 2 was asked for") {
+		t.Errorf("late: %v", err)
+	}
+	h.Answer(b, releasetest.QCOW2)
+	if err := allow(2); err == nil || !strings.Contains(err.Error(), "was answered already, by run run-20261102_01-2") {
+		t.Errorf("second: %v", err)
+	}
+}
