@@ -64,8 +64,11 @@ func TestUnprivileged(t *testing.T) {
 func TestSeccomp(t *testing.T) {
 	plain := []string{"run", "--rm", busyboxRef, "sh", "-c", filterScript}
 	open := []string{"run", "--rm", "--security-opt", "seccomp=unconfined", busyboxRef, "sh", "-c", filterScript}
+	reached := prints("{}\n", "run", "--rm", "--security-opt", "seccomp=unconfined", busyboxRef, "sh", "-c", guesttest.Containing("wget"), "sh", "http://192.168.127.1:5000/v2/")
 	suitetest.Run(t, "containers/seccomp", []suitetest.Case{
-		passes(prints("2\n", plain...), prints("0\n", open...)),
+		passes(reached, prints("2\n", plain...), prints("0\n", open...)),
+		fails("no network", "cannot reach the network from a container without seccomp: wget: bad address", prints("2\n", plain...),
+			exits(1, "wget: bad address\n", "run", "--rm", "--security-opt", rest), prints("0\n", open...)),
 		fails("none", "without a seccomp filter (Seccomp: 0", prints("0\n", plain...)),
 		fails("always", "leaves a filter on", prints("2\n", plain...), prints("2\n", open...)),
 		{Name: "old kernel", Want: reports.Skipped, Guest: with(prints("\n", plain...))},

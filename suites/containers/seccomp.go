@@ -39,5 +39,7 @@ func seccomp(ctx context.Context, e engine.Engine) error {
 	if out != "0" {
 		return check.Failf("--security-opt seccomp=unconfined leaves a filter on (Seccomp: %s)", out)
 	}
-	return nil
+	fetch := append([]string{"run", "--rm", "--security-opt", "seccomp=unconfined"}, fetchFrom(ref)[2:]...)
+	_, err = e.Must(ctx, "reach the network from a container without seccomp", append(fetch, "http://"+e.Guest().Env.Registry.Addr+"/v2/")...)
+	return err
 }

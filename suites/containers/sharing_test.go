@@ -159,6 +159,25 @@ func TestPrivateRegistry(t *testing.T) {
 	})
 }
 
+// TestRefusals is for what engines really say.
+func TestRefusals(t *testing.T) {
+	for said, want := range map[string][2]bool{ // untrusted, unauthorized
+		`Error response from daemon: Get "https://10.0.0.1:5443/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority`: {true, false},
+		`Error response from daemon: Get https://10.0.0.1:5443/v2/: x509: certificate signed by unknown authority`:                                      {true, false},
+		`Error response from daemon: login attempt to https://10.0.0.1:5443/v2/ failed with status: 401 Unauthorized`:                                   {false, true},
+		`Error response from daemon: Head "https://10.0.0.1:5443/v2/assay/busybox/manifests/1": no basic auth credentials`:                              {false, true},
+		`Error: logging into "10.0.0.1:5443": invalid username/password`:                                                                                {false, true},
+		`Error: initializing source docker://x: unable to retrieve auth token: invalid username/password: unauthorized: this registry wants a login`:    {false, true},
+		`Error: initializing source docker://x: reading manifest 1 in x: authentication required`:                                                       {false, true},
+		`Error: authenticating creds for "x": pinging container registry x: Get "https://x/v2/": http: server gave HTTP response to HTTPS client`:       {false, false},
+		`Error: authenticating creds for "x": pinging container registry x: Get "https://x/v2/": dial tcp 10.0.0.1:5443: connect: connection refused`:   {false, false},
+	} {
+		if got := [2]bool{untrusted.MatchString(said), unauthorized.MatchString(said)}; got != want {
+			t.Errorf("%s: %v, want %v", said, got, want)
+		}
+	}
+}
+
 func TestCertsScript(t *testing.T) {
 	// The script itself, in a folder of the test.
 	etc := t.TempDir()
