@@ -48,6 +48,8 @@ type Engine struct {
 
 	mu    sync.Mutex // guards state
 	state *release.State
+	// at is the end of the history when the last step had nothing left to do.
+	at uint64
 	// ours are the attempts this engine began.
 	ours map[release.EffectKey]bool
 }
@@ -149,6 +151,7 @@ type job struct {
 func (e *Engine) due() (work []job, next time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.at = e.state.Head().Seq
 	now := e.c.Now()
 	busy := map[Target]bool{}
 	for _, p := range e.c.Policies {

@@ -354,3 +354,53 @@ func TestPanickingAdapterHasFailed(t *testing.T) {
 		t.Errorf("next attempt at %s", next)
 	}
 }
+
+func TestRunFollowsTheHistory(t *testing.T) {
+	s := newStage(t)
+	s.Tested("20261102_01").At("2026-11-03T12:00:00Z")
+	done := make(chan release.Effect, 10)
+	s.adapters["mail"].Fail = func(e release.Effect) error { done <- e; return nil }
+	e, err := New(t.Context(), s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx, time.Hour) }()
+	<-done
+	// Nothing is due now; a word wakes it.
+	ev, err := release.NewEvent(stream, s.Now, releasetest.Alice, &release.ReleaseRevoked{Build: "20261102_01", Word: releasetest.Word("bad")})
+	if err == nil {
+		err = e.Record(ctx, s.Policy, ev)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := <-done; x.Announce.Revoked == nil {
+		t.Errorf("announced: %+v", x.Announce)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestRunOutlivesItsStorage(t *testing.T) {
+	s := newStage(t)
+	told := make(chan string, 10)
+	s.config.Tell = func(format string, args ...any) { told <- fmt.Sprintf(format, args...) }
+	s.Build("20261102_01")
+	s.config.Log = &cutLog{Log: s.Log}
+	e, err := New(t.Context(), s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx, time.Hour) }()
+	if text := <-told; !strings.Contains(text, "cannot go on, next try in 1s: killed") {
+		t.Error(text)
+	}
+	cancel()
+	<-ended
+}

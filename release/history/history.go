@@ -264,6 +264,7 @@ func (h *History) Wait(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return fmt.Errorf("cannot wait for event %d: %w", seq+1, err)
 	}
+	defer h.drop(ctx, cons)
 	msgs, err := cons.Messages()
 	if err != nil {
 		return fmt.Errorf("cannot wait for event %d: %w", seq+1, err)
@@ -285,6 +286,15 @@ func (h *History) consumer(ctx context.Context, from uint64) (jetstream.Consumer
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
+}
+
+// drop removes a consumer, which would go by itself after a minute.
+func (h *History) drop(ctx context.Context, cons jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	if err := h.stream.DeleteConsumer(ctx, cons.CachedInfo().Name); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		h.opts.Log("cannot remove a consumer: %v", err)
+	}
 }
 
 // few is how many events are fetched one by one; a consumer costs about as
@@ -338,14 +348,7 @@ func (h *History) bulk(ctx context.Context, after, last uint64, yield func(relea
 	if err != nil {
 		return at, fmt.Errorf("cannot read the history: %w", err)
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-		defer cancel()
-		// It would go by itself after a minute.
-		if e := h.stream.DeleteConsumer(ctx, cons.CachedInfo().Name); e != nil {
-			h.opts.Log("cannot remove a consumer: %v", e)
-		}
-	}()
+	defer h.drop(ctx, cons)
 	for at < last {
 		got := at
 		msgs, err := cons.FetchNoWait(batch)
