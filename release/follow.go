@@ -43,13 +43,16 @@ func (d *decider) follow() {
 	}
 	last := asked[len(asked)-1]
 	d.newest(func(b *Build) bool { return b.From != nil && *b.From == from })
+	if d.out.Action == SkipSlot {
+		// Whether to redo, rework, release or skip is for people to say.
+		d.out.Action = Wait
+		d.because(ReasonRebuild, "a person may ask for another rebuild, waive checks, or skip the date")
+	}
 	switch {
 	case d.out.Action == Promote:
 	case last.Failed != nil && !d.rebuilt(from, last.Number):
 		d.because(ReasonRebuild, "rebuild %d of %s failed: %s; a person may ask for another", last.Number, from, last.Failed.Reason)
 	case !d.rebuilt(from, last.Number):
-		// The signing build system is slow by nature: nothing is skipped for it.
-		d.out.Action = Wait
 		d.because(ReasonRebuild, "rebuild %d of %s has not come back", last.Number, from)
 	}
 }

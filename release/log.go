@@ -79,39 +79,47 @@ func (s *State) CatchUp(ctx context.Context, log Log) error {
 //
 // An error may leave the first events recorded: each must make sense alone.
 func (s *State) Update(ctx context.Context, log Log, decide func(*State) ([]Event, error)) error {
-	var moved error
-	for at := s.Head(); ; at = s.Head() {
+	var lost Head // where an append lost against another
+	for refused := false; ; {
 		if err := s.CatchUp(ctx, log); err != nil {
 			return err
 		}
-		if moved != nil && s.Head() == at {
-			return fmt.Errorf("%w, and shows nothing new after event %d: its storage is damaged", moved, at.Seq)
+		if refused && s.Head() == lost {
+			return fmt.Errorf("%w, and shows nothing after event %d: its storage is damaged", ErrMoved, lost.Seq)
 		}
 		events, err := decide(s)
 		if err != nil {
 			return err
 		}
 		err = s.appendAll(ctx, log, events)
-		if !errors.Is(err, ErrMoved) {
+		if err == nil || !errors.Is(err, ErrMoved) {
 			return err
 		}
-		moved = err
+		refused = !errors.Is(err, errNews)
+		lost = s.Head()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 }
 
+// errNews means that an append was taken and that others came with it.
+var errNews = fmt.Errorf("others appended, too: %w", ErrMoved)
+
 func (s *State) appendAll(ctx context.Context, log Log, events []Event) error {
-	for _, e := range events {
+	for i, e := range events {
 		if s.Has(e.ID) {
 			continue
 		}
-		if _, err := log.Append(ctx, s.Head(), e); err != nil {
+		before := s.Head()
+		if _, err := log.Append(ctx, before, e); err != nil {
 			return err
 		}
 		if err := s.CatchUp(ctx, log); err != nil {
 			return err
+		}
+		if i < len(events)-1 && s.Head().Seq != before.Seq+1 {
+			return errNews
 		}
 	}
 	return nil
