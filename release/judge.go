@@ -219,14 +219,20 @@ type verdict struct {
 }
 
 func (v *verdict) weigh(ans *TestAnswered) {
+	// Lists come criterion by criterion, and a map look-up for each check of
+	// ten years would be felt.
+	var suite string
+	var of *tally
 	asked := func(id reports.CaseID) *tally {
-		t := v.criteria[id.Suite()]
-		if t == nil {
-			t = &tally{}
-			v.criteria[id.Suite()] = t
+		if of == nil || len(id) <= len(suite) || id[len(suite)] != '/' || string(id[:len(suite)]) != suite {
+			suite = id.Suite()
+			if of = v.criteria[suite]; of == nil {
+				of = &tally{}
+				v.criteria[suite] = of
+			}
 		}
-		t.blocking++
-		return t
+		of.blocking++
+		return of
 	}
 	for said, list := range map[bool]CheckList{true: ans.Passed, false: ans.PassedAdvisory} {
 		for _, id := range list {
