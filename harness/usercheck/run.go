@@ -52,8 +52,19 @@ func (c Check) runner(output string) func(context.Context, *check.T) error {
 	}
 }
 
+// places are folders in the guest: of checks, and of the links to the programs
+// for reboots.
+type places struct{ checks, links string }
+
+func (c Check) where() places {
+	if c.places != nil {
+		return *c.places
+	}
+	return places{checks: guestFolder, links: linkFolder}
+}
+
 // dir is the check's folder in the guest.
-func (c Check) dir() string { return guestFolder + string(c.ID()) }
+func (c Check) dir() string { return c.where().checks + string(c.ID()) }
 
 // hasNeeds skips a check whose needs the guest does not meet.
 func (c Check) hasNeeds(ctx context.Context, t *check.T, user string) error {
@@ -124,7 +135,7 @@ func (c Check) run(ctx context.Context, t *check.T, user string, out *output) er
 			return &guest.TimeoutError{Guest: t.Name(), Op: "the check " + string(c.ID()),
 				Limit: time.Duration(float64(c.Limit) * t.Scale()), Last: fmt.Sprintf("rebooted for mark %q", mark)}
 		}
-		r, err := guest.Ask(ctx, t, "sh", "-c", beginScript, "sh", c.dir(), linkFolder)
+		r, err := guest.Ask(ctx, t, "sh", "-c", beginScript, "sh", c.dir(), c.where().links)
 		if err != nil {
 			return err
 		}
@@ -133,7 +144,7 @@ func (c Check) run(ctx context.Context, t *check.T, user string, out *output) er
 		}
 		was := t.BootID()
 		r, err = t.Run(ctx, guest.Command{Args: []string{"sh", "-c", startScript, "sh", c.dir(), c.File}, User: user,
-			Env: c.environment(t, mark), Stdout: out, Stderr: out, Limit: left})
+			Env: c.environment(t, mark), Stdout: out, Limit: left})
 		next, done, err := c.nextMark(ctx, t, was, r, err)
 		if err != nil {
 			return err
@@ -218,6 +229,9 @@ func (c Check) readMark(ctx context.Context, t *check.T, file string) (mark stri
 // judge is what the end of a check means.
 func judge(r guest.Result, out *output) error {
 	last, text := out.lastLine(), out.tail()
+	if last == "" && strings.TrimSpace(r.Stderr) != "" {
+		last = r.Said() // not the check's words: its own errors are in its output
+	}
 	switch {
 	case r.OK():
 		return nil

@@ -74,6 +74,7 @@ func TestRun(t *testing.T) {
 		{"fails silently", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Exits(4) }, reports.Failed, reports.FaultImage, "exit status 4, no output"},
 		{"crashes", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Prints("about to\n").Dies("SEGV") }, reports.Failed, reports.FaultImage, "ended with signal SEGV: about to"},
 		{"is killed", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Exits(137) }, reports.Failed, reports.FaultImage, "exit status 137 and said nothing"},
+		{"fails before it begins", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Says("sudo: no\n").Exits(1) }, reports.Failed, reports.FaultImage, "sudo: no"},
 		{"skips", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Prints("no web server here\n").Exits(77) }, reports.Skipped, "", "no web server here"},
 		{"skips without a word", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Exits(77) }, reports.Skipped, "", "no reason"},
 		{"cannot be executed", nil, check.Env{}, func(g *guesttest.Fake) { ends(g).Prints("sh: ./plain.sh: Permission denied\n").Exits(126) }, reports.Errored, reports.FaultTest, "Permission denied"},

@@ -29,6 +29,9 @@ type Check struct {
 	// User runs it; empty is root, "ordinary" the seed's user.
 	User  string `json:"user,omitempty"`
 	Needs Needs  `json:"needs"`
+
+	// places is where a test lets it lie instead.
+	places *places
 }
 
 // suiteName is the suite of checks without a criterion, and what the names of
