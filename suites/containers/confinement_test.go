@@ -34,6 +34,7 @@ func TestResourceLimits(t *testing.T) {
 		{Name: "no weights, ignored", Guest: with(say(v2), weight("", prints("shm=1\n", byWeight...)))},
 		{Name: "no weights, refused", Guest: with(say(v2), weight("", refusesWeight))},
 		fails("weight refused", "cannot run a container with a weight for block I/O: Error: crun", say(v2), weight("/x\n", refusesWeight)),
+		fails("weight not set", "sets no weight, though the kernel has it (/x)", say(v2), weight("/x\n", prints("shm=1\n", byWeight...))),
 		fails("weight lost", "leaves the usual weight (io.weight=100)", say(v2), weight("/x\n", prints("io.weight=default 100\n", byWeight...))),
 		fails("weight of version 1 lost", "(blkio/blkio.weight=1000)", say(v1), weight("/x\n", prints("blkio/blkio.weight=1000\n", byWeight...))),
 		fails("memory nodes", "cpuset.mems is 0-1, not 0", say("cpuset.mems=0-1\n")),

@@ -181,7 +181,16 @@ func TestSwarm(t *testing.T) {
 			g.On("docker", "swarm", rest)
 			g.On("docker", "info", "--format", "{{json .}}").Prints(`{"Driver":"overlay2"}`)
 			g.On("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").Prints(state)
+			g.On("docker", "image", "inspect", rest).Prints("sha256:x\n")
+			g.SetScale(0.01)
+			g.On("docker", "service", "create", rest).Prints("id\n")
+			g.On("docker", "service", "ps", rest).Prints("Preparing 1 second ago\n").Then().Prints("Running 1 second ago\n")
 		}
+	}
+	rejected := func(g *guesttest.Fake, e *check.Env) {
+		docker("active\n")(g, e)
+		impatient(g)
+		g.On("docker", "service", "ps", rest).Prints("Rejected 1 second ago  No such image\n")
 	}
 	restored := func(g *guesttest.Fake, e *check.Env) {
 		docker("active\n")(g, e)
@@ -190,6 +199,7 @@ func TestSwarm(t *testing.T) {
 	suitetest.Run(t, "containers/swarm", []suitetest.Case{
 		{Name: "works", Guest: docker("active\n")},
 		{Name: "no swarm", Want: reports.Failed, Says: []string{"docker: ", `"inactive"`}, Guest: docker("inactive\n")},
+		{Name: "no service", Want: reports.Failed, Says: []string{"does not run its service: Rejected 1 second ago No such image"}, Guest: rejected},
 		{Name: "live-restore", Want: reports.Skipped, Says: []string{"live-restore is on"}, Guest: restored},
 		{Name: "podman", Want: reports.Skipped, Guest: with()},
 	})

@@ -83,8 +83,10 @@ func blockWeight(ctx context.Context, e engine.Engine, ref string) error {
 	}
 	seen, held := weights(probe.Pairs(r.Stdout))
 	switch {
+	case seen == "" && offered == "":
+		e.Guest().Log("%s: the kernel shares out no block I/O by weight", e.Name)
 	case seen == "":
-		e.Guest().Log("%s: the container shows no weight for block I/O", e.Name)
+		return check.FailWith(offered+r.Stdout, "limits do not hold: --blkio-weight 500 sets no weight, though the kernel has it (%s)", strings.Join(probe.Lines(offered), ", "))
 	case !held:
 		return check.FailWith(r.Stdout, "limits do not hold: --blkio-weight 500 leaves the usual weight (%s)", seen)
 	}

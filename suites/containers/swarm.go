@@ -2,6 +2,8 @@ package containers
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"assay/suites/check"
@@ -9,7 +11,7 @@ import (
 )
 
 var _ = check.Register(suite, check.Check{
-	Name: "swarm", Title: "docker makes a swarm of one node and leaves it", Advisory: true, Limit: 4 * time.Minute,
+	Name: "swarm", Title: "docker makes a swarm of one node, runs a service in it, and leaves it", Advisory: true, Limit: 4 * time.Minute,
 	Run: func(ctx context.Context, t *check.T) error { return engine.Each(ctx, t, swarm) },
 })
 
@@ -24,6 +26,7 @@ func swarm(ctx context.Context, e engine.Engine) error {
 	if info.LiveRestore {
 		return check.Skipf("live-restore is on, with which docker makes no swarm")
 	}
+	defer e.Discard(ctx, "swarm", "leave", "--force")
 	if _, err := e.Must(ctx, "make a swarm", "swarm", "init", "--advertise-addr", "127.0.0.1"); err != nil {
 		return err
 	}
@@ -34,6 +37,32 @@ func swarm(ctx context.Context, e engine.Engine) error {
 	if state != "active" {
 		return check.Failf("the node's state in a new swarm is %q, not active", state)
 	}
+	if err := swarmService(ctx, e); err != nil {
+		return err
+	}
 	_, err = e.Must(ctx, "leave the swarm", "swarm", "leave", "--force")
+	return err
+}
+
+// swarmService has the swarm run a container.
+func swarmService(ctx context.Context, e engine.Engine) error {
+	ref, err := e.Image(ctx, busybox)
+	if err != nil {
+		return err
+	}
+	if _, err := e.Must(ctx, "create a service in the swarm", "service", "create", "--detach", "--name", "assay-service", ref, "sleep", "3600"); err != nil {
+		return err
+	}
+	last := ""
+	err = e.WaitFor(ctx, time.Minute, func(ctx context.Context) (bool, error) {
+		out, err := e.Must(ctx, "list the service's tasks", "service", "ps", "--format", "{{.CurrentState}} {{.Error}}", "assay-service")
+		if err == nil { // a question cut short by the limit says nothing
+			last = out
+		}
+		return strings.HasPrefix(out, "Running"), err
+	})
+	if errors.Is(err, engine.ErrNotInTime) {
+		return check.Failf("the swarm does not run its service: %s", strings.Join(strings.Fields(last), " "))
+	}
 	return err
 }

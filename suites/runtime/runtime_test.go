@@ -185,6 +185,9 @@ func TestKilledDaemon(t *testing.T) {
 			Guest: docker(comesBack, withContainerd, lesser, command("exited\n", "docker", "inspect", guesttest.Rest))},
 		{Name: "runs nothing more", Want: reports.Failed, Says: []string{"cannot run a container after docker.service was killed: docker: Error"},
 			Guest: docker(comesBack, broken("docker: Error response from daemon: x\n", "docker", "run", "--rm", guesttest.Rest))},
+		{Name: "runs again after a moment", Guest: docker(comesBack, func(g *guesttest.Fake) {
+			g.On("docker", "run", "--rm", guesttest.Rest).Exits(125).Says("docker: Error response from daemon: containerd.sock: connection refused\n").Then()
+		})},
 		{Name: "podman", Want: reports.Skipped, Guest: podman()}, no,
 	})
 }
