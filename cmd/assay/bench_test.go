@@ -32,7 +32,7 @@ func BenchmarkWholeRun(b *testing.B) {
 			for b.Loop() {
 				run, err := harness.Run(b.Context(), harness.Options{Image: img.QCOW2, Cache: cache, NoFork: mode.noFork,
 					Selection: harness.Selection{Suites: []string{"base", "cloud-init", "storage", "runtime", "containers"}, Labels: []string{"!slow"}},
-					Results: filepath.Join(b.TempDir(), "results"), Progress: func(p harness.Progress) {
+					Results:   filepath.Join(b.TempDir(), "results"), Progress: func(p harness.Progress) {
 						if p.Done && !p.OK {
 							b.Log(p.Text)
 						}
