@@ -15,13 +15,20 @@ var _ = check.Register(suite, check.Check{
 	State: check.Upgraded, Isolated: true, Limit: 8 * time.Minute, Run: deployments.ForEach(olderRefused),
 })
 
-// olderRefScript names commit $3 in the host's own repository at $1 as $2, so
-// that the host can follow a branch that was set back: its own, since a commit
-// names the branches it is good for. /sysroot may be read-only, but for who asks in a mount namespace of its own.
-const olderRefScript = `command -v unshare >/dev/null || exit 127
-exec unshare -m sh -c 'mount -o remount,rw /sysroot 2>/dev/null; exec ostree refs --repo="$1" --force --create="$2" "$3"' sh "$@"`
+// setBackScript makes a repository at $1 whose branch $3 is commit $4, as one
+// that was set back: its objects are those of the host's own repository $2. The
+// branch keeps its name, to which commits are bound.
+const setBackScript = `set -e
+rm -rf "$1"
+mkdir -p "$1"
+ostree init --repo="$1" --mode=bare
+ostree config --repo="$1" set core.parent "$2"
+ostree refs --repo="$1" --create="$3" "$4"`
 
-const hostRepo = "/sysroot/ostree/repo"
+const (
+	hostRepo    = "/sysroot/ostree/repo"
+	setBackRepo = "/var/tmp/assay-set-back"
+)
 
 func olderRefused(ctx context.Context, t *check.T, h deployments.Host) error {
 	trees, err := deployments.Trees(t)
@@ -31,10 +38,10 @@ func olderRefused(ctx context.Context, t *check.T, h deployments.Host) error {
 	if h.Tool() == host.Bootc {
 		return check.Skipf("it does not promise to refuse older images")
 	}
-	if _, err := probe.Output(ctx, t, "unshare", olderRefScript, hostRepo, trees.Ref, trees.Booted.Commit); err != nil {
+	if _, err := probe.Output(ctx, t, "ostree", setBackScript, setBackRepo, hostRepo, trees.Ref, trees.Booted.Commit); err != nil {
 		return err
 	}
-	if err := host.Follow(ctx, t, "file://"+hostRepo, trees.Ref, false); err != nil {
+	if err := h.FollowAt(ctx, "file://"+setBackRepo, false); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)

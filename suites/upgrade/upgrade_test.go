@@ -267,12 +267,12 @@ func TestUnlocked(t *testing.T) {
 }
 
 func TestOlderRefused(t *testing.T) {
-	ref := func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", olderRefScript, guesttest.Rest) }
+	ref := func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", setBackScript, guesttest.Rest) }
 	const older = "Upgrade target revision 'b' with timestamp 'x' is chronologically older than current revision 'c'"
 	suitetest.Run(t, "upgrade/older-refused", []suitetest.Case{
 		{Name: "refused", Guest: dt.Lived(t, dt.Fedora, ref, dt.Refuse(dt.Upgrade, older))},
 		{Name: "accepted", Want: reports.Failed, Says: []string{"accepts to upgrade to a tree that is older"}, Guest: dt.Lived(t, dt.Fedora, ref, dt.Answers(dt.Upgrade, dt.Said("done")))},
-		{Name: "no unshare", Want: reports.Skipped, Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", olderRefScript, guesttest.Rest).Exits(127) })},
+		{Name: "no ostree", Want: reports.Skipped, Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", setBackScript, guesttest.Rest).Exits(127) })},
 		{Name: "bootc alone", Want: reports.Skipped, Guest: dt.Lived(t, []host.Tool{host.Bootc})},
 	})
 }
