@@ -128,8 +128,8 @@ func TestPagePolicyNamesItsStyle(t *testing.T) {
 func TestPageOrder(t *testing.T) {
 	page, doc := render(t, sampleRejected())
 	last := 0
-	for _, s := range []string{"Rejected</h1>", "3 blocking checks failed", `id="image"`, `id="failed"`, "base/failed-units",
-		`id="not-answered"`, `id="advisory"`, `id="known-failure"`, `id="criteria"`, `id="skips"`, `id="timeline"`, `id="boot"`, `id="host"`, `id="notes"`} {
+	for _, s := range []string{"Rejected</h1>", "3 blocking checks failed", `id="failed"`, "base/failed-units",
+		`id="not-answered"`, `id="advisory"`, `id="known-failure"`, `id="image"`, `id="criteria"`, `id="skips"`, `id="timeline"`, `id="boot"`, `id="host"`, `id="notes"`} {
 		i := strings.Index(page[last:], s)
 		if i < 0 {
 			t.Errorf("%q does not stand where it should", s)
