@@ -12,7 +12,8 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "unknown-version", Title: "a version that does not exist is refused, and nothing changes",
-	Isolated: true, NeedsTrees: true, Limit: 6 * time.Minute, Run: deployments.ForEach(unknown("0.assay.none")),
+	Isolated: true, NeedsTrees: true, Tools: []host.Tool{host.RPMOSTree, host.AtomicHost}, Limit: 6 * time.Minute,
+	Run: deployments.ForEach(unknown("0.assay.none")),
 }, check.Check{
 	Name: "unknown-checksum", Title: "a checksum that does not exist is refused, and nothing changes",
 	Isolated: true, NeedsTrees: true, Limit: 6 * time.Minute, Run: deployments.ForEach(unknown(strings.Repeat("0123456789abcdef", 4))),

@@ -15,7 +15,7 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "layering", Title: "a power cut while a package is layered leaves a host that boots, is whole and can layer it",
-	Isolated: true, Labels: []string{"reboot", "slow"}, Limit: limit, Run: layering,
+	Isolated: true, Tools: []host.Tool{host.RPMOSTree}, Labels: []string{"reboot", "slow"}, Limit: limit, Run: layering,
 })
 
 // hello is the purpose of the package that is layered.

@@ -11,7 +11,8 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "without-another", Title: "a rollback on a host with one deployment is refused plainly",
-	Isolated: true, NeedsTrees: true, Limit: 3 * time.Minute, Run: deployments.ForEach(withoutAnother),
+	Isolated: true, NeedsTrees: true, Tools: []host.Tool{host.RPMOSTree, host.AtomicHost, host.Bootc}, Limit: 3 * time.Minute,
+	Run: deployments.ForEach(withoutAnother),
 })
 
 func withoutAnother(ctx context.Context, _ *check.T, h deployments.Host) error {

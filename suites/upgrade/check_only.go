@@ -12,7 +12,8 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "check-only", Title: "asking whether there is an update tells of it and changes nothing",
-	Isolated: true, NeedsTrees: true, Limit: 8 * time.Minute, Run: deployments.ForEach(checkOnly),
+	Isolated: true, NeedsTrees: true, Tools: []host.Tool{host.RPMOSTree, host.AtomicHost, host.Bootc}, Limit: 8 * time.Minute,
+	Run: deployments.ForEach(checkOnly),
 })
 
 func checkOnly(ctx context.Context, t *check.T, h deployments.Host) error {
