@@ -1,0 +1,474 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"assay/artifact"
+	"assay/release"
+	"assay/release/sign"
+	"assay/release/sign/commit"
+	"assay/release/sign/source"
+)
+
+// manifestFile lists the files of a release, beside them.
+const manifestFile = "files.json"
+
+// entry is a line of the manifest.
+type entry struct {
+	Name   string          `json:"name"`
+	Digest artifact.Digest `json:"digest"`
+	Size   int64           `json:"size"`
+}
+
+// input is a file of a release and where it comes from.
+type input struct {
+	entry
+	location string
+}
+
+// wanted lists what the decision released: images with the digests that were
+// tested, and what the signers made of them.
+func (j *job) wanted() (out []input, images []release.Artifact, err error) {
+	for _, t := range j.work.Release.Artifacts {
+		a := j.work.Build.Artifact(t.Artifact)
+		if a == nil || a.Digest != t.Digest {
+			return nil, nil, fmt.Errorf("image %s is not in the build with the digest that was tested, %s: %w", t.Artifact, t.Digest, release.ErrPermanent)
+		}
+		images = append(images, a.Artifact)
+		out = append(out, input{entry{a.Name, a.Digest, a.Size}, a.Location})
+	}
+	for _, f := range j.work.Signed {
+		if isCommitFile(f.Name) {
+			continue
+		}
+		out = append(out, input{entry{f.Name, f.Digest, -1}, f.Location})
+	}
+	slices.SortFunc(out, func(a, b input) int { return strings.Compare(a.Name, b.Name) })
+	for i, f := range out {
+		if err := checkPath(f.Name); err != nil || strings.Contains(f.Name, "/") || f.Name == manifestFile || f.Name == "docs" {
+			return nil, nil, fmt.Errorf("%.100q cannot be the name of a published file: %w", f.Name, errors.Join(err, release.ErrPermanent))
+		}
+		if i > 0 && out[i-1].Name == f.Name {
+			return nil, nil, fmt.Errorf("two files are called %s: %w", f.Name, release.ErrPermanent)
+		}
+	}
+	return out, images, nil
+}
+
+func isCommitFile(name string) bool {
+	return strings.HasSuffix(name, ".commit") || strings.HasSuffix(name, ".commitmeta")
+}
+
+// manifest is the items of the release, as the first staging wrote them down,
+// its own file included. They are checked against the decision each time.
+func (j *job) manifest(ctx context.Context) ([]item, error) {
+	wanted, _, err := j.wanted()
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(j.local(j.dir() + "/" + manifestFile))
+	for _, p := range []string{j.dir(), stagingDir + "/" + j.dir()} {
+		if errors.Is(err, fs.ErrNotExist) {
+			b, err = j.store.read(ctx, p+"/"+manifestFile, maxDocument)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	items, err := j.readManifest(b, wanted)
+	if err != nil {
+		return nil, err
+	}
+	self, err := j.spoolFile(j.dir()+"/"+manifestFile, b)
+	return append(items, self), err
+}
+
+func (j *job) readManifest(b []byte, wanted []input) (items []item, err error) {
+	var entries []entry
+	if err := json.Unmarshal(b, &entries); err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", manifestFile, err)
+	}
+	for _, e := range entries {
+		it := item{path: j.dir() + "/" + e.Name, digest: e.Digest, size: e.Size}
+		i := slices.IndexFunc(wanted, func(w input) bool { return w.Name == e.Name })
+		switch {
+		case checkPath(it.path) != nil || e.Size < 0 || e.Digest == "":
+			return nil, fmt.Errorf("cannot read %s: it lists %.100q", manifestFile, e.Name)
+		case i < 0 && !strings.HasPrefix(e.Name, "docs/"):
+			return nil, fmt.Errorf("%s is in %s of the release and not in the decision: %w", e.Name, manifestFile, errChanged)
+		case i >= 0 && wanted[i].Digest != e.Digest:
+			return nil, fmt.Errorf("%s is %s in the decision and %s in %s: %w", e.Name, wanted[i].Digest, e.Digest, manifestFile, errChanged)
+		}
+		if i >= 0 {
+			wanted = slices.Delete(slices.Clone(wanted), i, i+1)
+		}
+		items = append(items, it)
+	}
+	if len(wanted) > 0 {
+		return nil, fmt.Errorf("%s is in the decision and not in %s of the release: %w", wanted[0].Name, manifestFile, errChanged)
+	}
+	return items, nil
+}
+
+// stage brings every file of the release into the spool, verifies digests and
+// signatures, and copies them to where no reader looks.
+func (j *job) stage(ctx context.Context) error {
+	items, err := j.manifest(ctx)
+	if err == nil {
+		// A release that is public already, as after a revocation, needs nothing.
+		if done, err := j.isPublic(ctx, items); done || err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	wanted, images, err := j.wanted()
+	if err != nil {
+		return err
+	}
+	var entries []entry
+	for _, w := range wanted {
+		size, err := j.obtain(ctx, w)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, entry{w.Name, w.Digest, size})
+		j.at("obtained " + w.Name)
+	}
+	if err := j.trusted(ctx, images); err != nil {
+		return err
+	}
+	if items == nil {
+		docs, err := j.documentation(ctx)
+		if err != nil {
+			return err
+		}
+		b, err := json.MarshalIndent(append(entries, docs...), "", "  ")
+		if err != nil {
+			return err
+		}
+		if _, err := j.spoolFile(j.dir()+"/"+manifestFile, append(b, '\n')); err != nil {
+			return err
+		}
+		if items, err = j.manifest(ctx); err != nil {
+			return err
+		}
+	}
+	j.at("listed")
+	if err := j.spoolWhole(ctx, items); err != nil {
+		return err
+	}
+	if err := j.store.put(ctx, true, items); err != nil {
+		return err
+	}
+	j.at("staged")
+	return j.store.verify(ctx, true, items)
+}
+
+// isPublic reports whether the release stands in its public place, byte for
+// byte. What stands there otherwise is an error.
+func (j *job) isPublic(ctx context.Context, items []item) (bool, error) {
+	there, err := j.store.sizes(ctx, j.dir())
+	if err != nil || len(there) == 0 {
+		return false, err
+	}
+	for _, it := range items {
+		if _, ok := there[it.path]; !ok {
+			return false, nil
+		}
+	}
+	if err := j.spoolWhole(ctx, items); err != nil {
+		return false, err
+	}
+	if err := j.store.verify(ctx, false, items); err != nil {
+		return false, fmt.Errorf("%w: %w", errChanged, err)
+	}
+	return true, nil
+}
+
+// spoolWhole brings back what the spool lacks of a release that the target has,
+// public or staged documentation included.
+func (j *job) spoolWhole(ctx context.Context, items []item) error {
+	wanted, _, err := j.wanted()
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		name := strings.TrimPrefix(it.path, j.dir()+"/")
+		i := slices.IndexFunc(wanted, func(w input) bool { return w.Name == name })
+		w := input{entry: entry{name, it.digest, it.size}}
+		if i >= 0 {
+			w.location = wanted[i].location
+		}
+		if _, err := j.obtain(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// obtain brings a file into the spool: from where the build has it or, should it
+// be gone there, from where it was published. Its digest is checked.
+func (j *job) obtain(ctx context.Context, w input) (size int64, err error) {
+	p := j.dir() + "/" + w.Name
+	to := j.local(p)
+	good := func() bool {
+		d, n, err := digestOf(ctx, to)
+		size = n
+		return err == nil && d == w.Digest && (w.Size < 0 || n == w.Size)
+	}
+	if good() {
+		return size, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return 0, err
+	}
+	err = fs.ErrNotExist
+	if w.location != "" {
+		if err = j.fetch(ctx, w, to); err == nil && !good() {
+			err = fmt.Errorf("%w: %s has another digest than %s", errDigest, w.location, w.Digest)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		if j.store.download(ctx, item{path: p, digest: w.Digest, size: max(w.Size, maxDocument)}) == nil && good() {
+			err = nil
+		}
+	}
+	if err != nil {
+		_ = os.Remove(to)
+		return 0, fmt.Errorf("cannot get %s: %w", w.Name, err)
+	}
+	return size, nil
+}
+
+// fetch copies a file of the build into the spool, sharing its blocks where it
+// can.
+func (j *job) fetch(ctx context.Context, w input, to string) error {
+	tmp := filepath.Join(j.tmp(), "fetch")
+	_ = os.Remove(tmp)
+	if filepath.IsAbs(w.location) {
+		err := reflink(w.location, tmp)
+		if err != nil && j.config.LinkSources {
+			err = os.Link(w.location, tmp)
+		}
+		if err == nil {
+			return os.Rename(tmp, to)
+		}
+	}
+	r, err := source.Open(ctx, w.location)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	limit := w.Size
+	if limit < 0 {
+		limit = maxDocument
+	}
+	if err := copyFile(ctx, tmp, io.LimitReader(r, limit+1)); err != nil {
+		return err
+	}
+	return os.Rename(tmp, to)
+}
+
+// documentation copies the documentation as it is now; its digests are fixed
+// from here on.
+func (j *job) documentation(ctx context.Context) (out []entry, err error) {
+	if j.config.Documentation == "" {
+		return nil, nil
+	}
+	root, err := os.OpenRoot(j.config.Documentation)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the documentation: %w", err)
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(path.Base(p), ".") {
+			return err
+		}
+		f, err := root.Open(p)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(bound{ctx, f}, maxDocument+1))
+		if err != nil {
+			return err
+		}
+		if len(b) > maxDocument {
+			return fmt.Errorf("%s has more than %d bytes", p, maxDocument)
+		}
+		it, err := j.spoolFile(j.dir()+"/docs/"+p, b)
+		out = append(out, entry{"docs/" + p, it.digest, it.size})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the documentation: %w", err)
+	}
+	return out, nil
+}
+
+// trusted verifies all signatures, with other programs than made them.
+func (j *job) trusted(ctx context.Context, images []release.Artifact) error {
+	s := sign.Set{Artifacts: images, Dir: j.local(j.dir()), Whole: true,
+		Open: func(name string) (io.ReadCloser, error) { return os.Open(j.local(j.dir() + "/" + path.Base(name))) }}
+	for _, f := range j.work.Signed {
+		if !isCommitFile(f.Name) {
+			s.Signed = append(s.Signed, f.Name)
+		}
+	}
+	commits, err := j.commits(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range commits {
+		s.Commits = append(s.Commits, sign.SignedCommit{Checksum: c.checksum, Raw: c.raw, Detach: c.detached})
+	}
+	return j.config.Trust.Verify(ctx, s)
+}
+
+// published is a commit as it is released.
+type published struct {
+	arch          artifact.Arch
+	ref, checksum string
+	tested        string
+	repo          string
+	raw, detached []byte
+}
+
+// commits are those of the build, each the tested one itself or the promoted
+// one that the signers signed, with all their signatures.
+func (j *job) commits(ctx context.Context) (out []published, err error) {
+	promoted := map[string][]byte{} // by the commit that was tested
+	detached := map[string]*commit.Detached{}
+	for _, f := range j.work.Signed {
+		if !isCommitFile(f.Name) {
+			continue
+		}
+		b, err := j.signed(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if sum, ok := strings.CutSuffix(f.Name, ".commitmeta"); ok {
+			d, err := commit.ParseDetached(b)
+			if err != nil {
+				return nil, fmt.Errorf("cannot read %s: %w", f.Name, err)
+			}
+			if detached[sum] == nil {
+				detached[sum] = &commit.Detached{}
+			}
+			detached[sum].Merge(d)
+			continue
+		}
+		c, err := commit.Parse(b)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", f.Name, err)
+		}
+		of := c.Get(commit.KeyPromotionOf).String()
+		if promoted[of] != nil && string(promoted[of]) != string(b) {
+			return nil, fmt.Errorf("two commits promote %s; let all signers of a stream share one spool: %w", of, release.ErrPermanent)
+		}
+		promoted[of] = b
+	}
+	for _, c := range j.work.Build.Commits {
+		tested, err := j.object(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		p := published{arch: c.Arch, ref: c.Ref, checksum: c.Checksum, tested: c.Checksum, repo: c.Repo, raw: tested}
+		if b := promoted[c.Checksum]; b != nil {
+			if err := sign.CheckPromotion(c.Checksum, tested, b); err != nil {
+				return nil, err
+			}
+			parsed, err := commit.Parse(b)
+			if err != nil {
+				return nil, err
+			}
+			p.ref, p.checksum, p.raw = parsed.Get(commit.KeyBinding).Strings()[0], commit.Checksum(b), b
+		}
+		if d := detached[p.checksum]; d != nil {
+			p.detached = d.Bytes()
+		}
+		if err := checkPath(p.ref); err != nil || strings.Contains(p.ref, "..") {
+			return nil, fmt.Errorf("ref %.100q cannot be published", p.ref)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// signed reads what a signer made of a commit; the spool keeps it for the time
+// when the signer's is gone.
+func (j *job) signed(ctx context.Context, f release.File) ([]byte, error) {
+	keep := filepath.Join(j.Publisher.work, "commits", f.Digest.Hex())
+	for _, from := range []string{f.Location, keep} {
+		b, err := source.Read(ctx, from, commit.MaxSize)
+		if err == nil && "sha256:"+commit.Checksum(b) == string(f.Digest) {
+			return b, writeFile(j.tmp(), keep, b)
+		}
+		if err == nil {
+			err = fmt.Errorf("%w: want %s", errDigest, f.Digest)
+		}
+		if from == keep {
+			return nil, fmt.Errorf("cannot read %s: %w", f.Name, err)
+		}
+	}
+	return nil, fmt.Errorf("cannot read %s", f.Name)
+}
+
+// object is the commit object that was tested, from our spool, its build
+// or the target.
+func (j *job) object(ctx context.Context, c release.Commit) ([]byte, error) {
+	var errs []error
+	for _, repo := range []string{j.local(repoDir), c.Repo, ""} {
+		var b []byte
+		var err error
+		if repo != "" {
+			b, err = source.Object(ctx, repo, c.Checksum, "commit", commit.MaxSize)
+		} else { // a build that is gone was out before
+			repo = "the target"
+			b, err = j.store.read(ctx, objectPath(c.Checksum, "commit"), commit.MaxSize)
+		}
+		if err == nil && commit.Checksum(b) == c.Checksum {
+			return b, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("%w: %s has other bytes for it", errDigest, repo)
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("cannot read ostree commit %s: %w", c.Checksum, errors.Join(errs...))
+}
+
+// images brings what is staged to its public place.
+func (j *job) images(ctx context.Context) error {
+	items, err := j.manifest(ctx)
+	if err != nil {
+		return err
+	}
+	if done, err := j.isPublic(ctx, items); done || err != nil {
+		return err
+	}
+	if err := j.store.verify(ctx, true, items); errors.Is(err, errMissing) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDigest) {
+		// Half of it was moved, or the staging place was emptied: stage again.
+		if err := j.stage(ctx); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if err := j.store.move(ctx, j.dir(), items); err != nil {
+		return err
+	}
+	j.at("images moved")
+	return j.store.verify(ctx, false, items)
+}
