@@ -65,7 +65,10 @@ CORPUS ?=
 .PHONY: corpus
 corpus: setup ## everything deliberately broken, each of which the right check must name (hours without KVM)
 	$(GO) run ./fixtures/cmd/corpus $(CORPUS)
-	@[ -n "$(CORPUS)" ] || ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 2h -p 1 -run Upgraded ./harness
+
+.PHONY: long
+long: setup ## guest tests that have no time in `make test`
+	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -p 1 -run 'Broken|Healthy|Upgraded|ForReal|Killed|AtOnce' ./cmd/assay ./harness ./fixtures/standins
 
 .PHONY: bench
 bench: setup ## the figures of docs/performance.md

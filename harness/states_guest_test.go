@@ -23,7 +23,7 @@ func TestUpgradedStateIsMadeOnce(t *testing.T) {
 		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
 	}
 	if os.Getenv("ASSAY_CORPUS") != "all" {
-		t.Skip("an upgrade and two boots: `make corpus` has the time for it")
+		t.Skip("an upgrade and two boots: `make long` has the time for it")
 	}
 	cache, err := DefaultCache()
 	if err != nil {

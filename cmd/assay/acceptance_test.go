@@ -187,7 +187,7 @@ func TestHealthyImageIsAccepted(t *testing.T) {
 		t.Run(strconv.Itoa(n+1), func(t *testing.T) {
 			args := []string{}
 			if os.Getenv("ASSAY_CORPUS") != "all" {
-				args = append(args, "--label", "!slow") // `make corpus` has those too
+				args = append(args, "--label", "!slow") // `make long` has those too
 				for _, c := range checksOfCI {
 					args = append(args, "--check", c)
 				}
