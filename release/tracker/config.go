@@ -214,11 +214,17 @@ func plainWord(s string) string {
 // of others a few hundred.
 const maxToken = 8 << 10
 
+func (c Config) tokenPlace() string {
+	if c.TokenFile != "" {
+		return c.TokenFile
+	}
+	return "the variable " + c.TokenEnv
+}
+
 // token reads the token anew.
 func (c Config) token() (string, error) {
-	t, where := os.Getenv(c.TokenEnv), "the variable "+c.TokenEnv
+	t := os.Getenv(c.TokenEnv)
 	if c.TokenFile != "" {
-		where = c.TokenFile
 		f, err := os.Open(c.TokenFile)
 		if err != nil {
 			return "", permanent("cannot read the token: %w", err)
@@ -231,7 +237,7 @@ func (c Config) token() (string, error) {
 		t = string(bytes.TrimSpace(b))
 	}
 	if t == "" || len(t) > maxToken || strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", permanent("there is no token in %s: put one line of printable characters there", where)
+		return "", permanent("there is no token in %s: put one line of printable characters there", c.tokenPlace())
 	}
 	return t, nil
 }

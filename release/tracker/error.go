@@ -15,7 +15,8 @@ var ErrGone = errors.New("no such issue")
 // StatusError is an answer that is no success. It wraps release.ErrPermanent
 // when the same request would be refused tomorrow, too.
 type StatusError struct {
-	// Method and Path are those of the request.
+	// Method and Path are those of the request; Error leaves them to url.Error,
+	// which wraps this.
 	Method, Path string
 	// Code is the HTTP status.
 	Code int
@@ -30,7 +31,7 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	s := fmt.Sprintf("%s %s: %d %s", e.Method, e.Path, e.Code, http.StatusText(e.Code))
+	s := fmt.Sprintf("%d %s", e.Code, http.StatusText(e.Code))
 	if e.Message != "" {
 		s += ": " + e.Message
 	}

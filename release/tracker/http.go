@@ -93,11 +93,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, e
 }
 
+// NewTokenHint tells a person what to do about a token that is not accepted.
+func (c Config) NewTokenHint() string {
+	return "the token is revoked, expired or wrong: put a new one into " + c.tokenPlace()
+}
+
 func (t *transport) hint(e *StatusError, resp *http.Response) string {
-	where := t.config.TokenFile
-	if where == "" {
-		where = "the variable " + t.config.TokenEnv
-	}
 	switch {
 	case e.Limited:
 		return "too many requests"
@@ -108,9 +109,9 @@ func (t *transport) hint(e *StatusError, resp *http.Response) string {
 		}
 		return "redirected " + to + ", which is not followed: correct url or project in the configuration"
 	case e.Code == http.StatusUnauthorized:
-		return "the token is revoked, expired or wrong: put a new one into " + where
+		return t.config.NewTokenHint()
 	case e.Code == http.StatusForbidden:
-		return "the token's account may not do this: give it the right, or put another token into " + where
+		return "the token's account may not do this: give it the right, or put another token into " + t.config.tokenPlace()
 	case e.Code == http.StatusNotFound:
 		return "it is not there, or the token's account may not see it"
 	}

@@ -7,6 +7,7 @@ package bugzilla
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -98,6 +99,12 @@ func (s *service) Account(ctx context.Context) (string, error) {
 		Name string `json:"name"`
 	}
 	err := s.call(ctx, http.MethodGet, "whoami", nil, nil, &out)
+	// A key that is not valid is a bad request here, and nothing else about this
+	// request can be bad.
+	var e *tracker.StatusError
+	if errors.As(err, &e) && e.Code == http.StatusBadRequest {
+		e.Hint = s.config.NewTokenHint()
+	}
 	return out.Name, err
 }
 

@@ -3,7 +3,10 @@ package gitea
 import (
 	"testing"
 
+	"assay/release/tracker"
 	"assay/release/tracker/trackertest"
 )
+
+func TestStandIn(t *testing.T) { trackertest.Run(t, New, trackertest.StandIn(tracker.Gitea)) }
 
 func TestRealServer(t *testing.T) { trackertest.Run(t, New, trackertest.Gitea(t)) }

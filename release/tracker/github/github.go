@@ -152,7 +152,7 @@ func (s *service) Change(ctx context.Context, ref string, to tracker.State, comm
 	}
 	_, resp, err := s.client.Issues.CreateComment(ctx, s.owner, s.repo, number(ref), &sdk.IssueComment{Body: &comment})
 	if err == nil && resp.StatusCode != http.StatusCreated {
-		return &tracker.StatusError{Method: http.MethodPost, Path: resp.Request.URL.Path, Code: resp.StatusCode}
+		return &tracker.StatusError{Method: http.MethodPost, Path: resp.Request.URL.Path, Code: resp.StatusCode, Message: "the comment was not kept"}
 	}
 	return err
 }

@@ -134,7 +134,7 @@ func (s *service) Change(ctx context.Context, ref string, to tracker.State, comm
 	_, resp, err := s.client.Notes.CreateIssueNote(s.config.Project, number(ref), &sdk.CreateIssueNoteOptions{Body: &comment}, sdk.WithContext(ctx))
 	if err == nil && resp.StatusCode != http.StatusCreated {
 		// 202: the service took it for commands to itself, and keeps no note.
-		return &tracker.StatusError{Method: http.MethodPost, Path: resp.Request.URL.Path, Code: resp.StatusCode}
+		return &tracker.StatusError{Method: http.MethodPost, Path: resp.Request.URL.Path, Code: resp.StatusCode, Message: "the comment was not kept"}
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func New(c tracker.Config) (tracker.Service, error) {
 }
 
 // user and the following are what is used of the service's answers. Times are
-// seconds since 1970, in strings.
+// seconds since 1970, in strings, with a fraction or without.
 type user struct {
 	Name string `json:"name"`
 }
@@ -105,11 +105,11 @@ func (s *service) issue(is issue) *tracker.Issue {
 }
 
 func unix(s string) time.Time {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f < 0 || f > 1e11 {
 		return time.Time{}
 	}
-	return time.Unix(n, 0)
+	return time.UnixMicro(int64(f * 1e6))
 }
 
 func (s *service) path(ref string) string { return s.config.Project + "/issue/" + ref }

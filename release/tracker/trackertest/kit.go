@@ -33,6 +33,10 @@ type Project interface {
 	Close(t testing.TB, ref string, wontFix bool)
 }
 
+// Slow projects take a quarter of a second for each request: they see fewer
+// faults.
+type Slow interface{ Slow() }
+
 // Label is a label that every project has.
 const Label = "assay"
 
@@ -61,6 +65,9 @@ func Run(t *testing.T, open Open, start func(t testing.TB) Project) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t)
+			if _, ok := p.(*standIn); ok {
+				t.Parallel()
+			}
 			k := &kit{T: t, open: open, project: p, start: start}
 			k.tracker = k.at(p.Config())
 			c.run(k)
@@ -433,15 +440,23 @@ func (k *kit) lifeThrough(p Project, line *Line, what string) {
 
 // oneFault loses each of the requests of a life once, in each way.
 func (k *kit) oneFault() {
-	for _, f := range Faults {
+	faults := Faults
+	switch k.project.(type) {
+	case *standIn:
+		faults = []Fault{Lost, AnswerLost} // the rest comes in manyFaults
+	case Slow:
+		faults = []Fault{AnswerLost}
+	}
+	for _, f := range faults {
 		for n := 1; ; n++ {
-			line := NewLine(k.T, k.project.Config().URL, func(i int) Fault {
+			p := k.start(k.T)
+			line := NewLine(k.T, p.Config().URL, func(i int) Fault {
 				if i == n {
 					return f
 				}
 				return Fine
 			})
-			k.lifeThrough(k.start(k.T), line, fmt.Sprintf("%s, request %d", f, n))
+			k.lifeThrough(p, line, fmt.Sprintf("%s, request %d", f, n))
 			if line.Count() < n {
 				break
 			}
@@ -451,14 +466,19 @@ func (k *kit) oneFault() {
 
 // manyFaults loses every fourth request or so.
 func (k *kit) manyFaults() {
-	for seed := range uint64(10) {
+	seeds := uint64(10)
+	if _, slow := k.project.(Slow); slow {
+		seeds = 3
+	}
+	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		line := NewLine(k.T, k.project.Config().URL, func(int) Fault {
+		p := k.start(k.T)
+		line := NewLine(k.T, p.Config().URL, func(int) Fault {
 			if rnd.IntN(4) == 0 {
 				return Faults[rnd.IntN(len(Faults))]
 			}
 			return Fine
 		})
-		k.lifeThrough(k.start(k.T), line, fmt.Sprintf("seed %d", seed))
+		k.lifeThrough(p, line, fmt.Sprintf("seed %d", seed))
 	}
 }

@@ -1,0 +1,12 @@
+package pagure
+
+import (
+	"testing"
+
+	"assay/release/tracker"
+	"assay/release/tracker/trackertest"
+)
+
+func TestStandIn(t *testing.T) { trackertest.Run(t, New, trackertest.StandIn(tracker.Pagure)) }
+
+func TestRealServer(t *testing.T) { trackertest.Run(t, New, trackertest.Pagure(t)) }
