@@ -36,5 +36,20 @@ type CommandError struct {
 }
 
 func (e *CommandError) Error() string {
-	return fmt.Sprintf("%q failed (exit %d): %s", e.Args, e.Result.Exit, e.Result.Said())
+	return fmt.Sprintf("%q failed (exit %d): %s", shortened(e.Args), e.Result.Exit, e.Result.Said())
+}
+
+// shortArg is how much of an argument a message shows: scripts and patterns
+// stand whole in the evidence.
+const shortArg = 60
+
+func shortened(args []string) []string {
+	out := make([]string, 0, len(args))
+	for _, a := range args {
+		if r := []rune(a); len(r) > shortArg {
+			a = string(r[:shortArg-3]) + "..."
+		}
+		out = append(out, a)
+	}
+	return out
 }

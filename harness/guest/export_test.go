@@ -16,3 +16,6 @@ type textConn struct {
 }
 
 func (c *textConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// Shortened is what a message shows of arguments.
+var Shortened = shortened
