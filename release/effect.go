@@ -51,6 +51,31 @@ type Effect struct {
 // token: the next attempt waits for the longest time, and a person is told.
 var ErrPermanent = errors.New("will not mend by itself")
 
+// Patient is an error of an adapter that was told to stay away for a while. The
+// next attempt is not made before, if it was a day at most.
+type Patient interface {
+	error
+	// RetryAfter is zero when nothing was said.
+	RetryAfter() time.Duration
+}
+
+// maxPatience bounds what a service may ask for.
+const maxPatience = 24 * time.Hour
+
+// BackoffAfter is how long after an attempt that failed with err the next is
+// made.
+func BackoffAfter(err error, attempt int) time.Duration {
+	wait := Backoff(attempt)
+	if errors.Is(err, ErrPermanent) {
+		wait = Backoff(1 << 20)
+	}
+	var p Patient
+	if errors.As(err, &p) {
+		wait = max(wait, min(p.RetryAfter(), maxPatience))
+	}
+	return wait
+}
+
 // Receipt is what an adapter reports of an effect that has happened.
 type Receipt struct {
 	Ref   string

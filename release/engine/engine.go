@@ -201,10 +201,7 @@ func (e *Engine) perform(ctx context.Context, j job) error {
 	var end release.Fact
 	now := e.c.Now()
 	if err != nil {
-		wait := release.Backoff(x.Attempt)
-		if errors.Is(err, release.ErrPermanent) {
-			wait = release.Backoff(1 << 20)
-		}
+		wait := release.BackoffAfter(err, x.Attempt)
 		end = &release.EffectFailed{Key: x.Key, Attempt: x.Attempt, Error: reports.Line(err.Error(), 1000), Retry: now.Add(wait).UTC()}
 		e.c.Tell("%s: %s failed (attempt %d, next in %s): %v", x.Stream, x.Key, x.Attempt, wait, err)
 	} else {
