@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -204,6 +205,38 @@ func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
 		}
 	}
 	return l.LastRevoked() == nil // a fallback takes something worse away
+}
+
+// SignedFile is a signature or signed checksum file, and the key that made it.
+type SignedFile struct {
+	Key string
+	File
+}
+
+// SignedFiles are what signers have made, by the Seq of the release it is for,
+// each list sorted by key.
+func (l *Line) SignedFiles() map[uint64][]SignedFile {
+	out := map[uint64][]SignedFile{}
+	for k, x := range l.effects {
+		rest, ok := strings.CutPrefix(string(k), string(EffectSign)+"/")
+		at := strings.LastIndexByte(rest, '/')
+		if x.Done == nil || !ok || at < 0 {
+			continue
+		}
+		seq, err := strconv.ParseUint(rest[at+1:], 10, 64)
+		if err != nil {
+			continue
+		}
+		for _, f := range x.Done.Files {
+			out[seq] = append(out[seq], SignedFile{rest[:at], f})
+		}
+	}
+	for _, files := range out {
+		slices.SortFunc(files, func(a, b SignedFile) int {
+			return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Name, b.Name))
+		})
+	}
+	return out
 }
 
 // isTested holds a decision against the build once more: whoever recorded it,
