@@ -175,7 +175,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 			if err != nil {
 				continue // its end shows elsewhere
 			}
-			idle.look(now, cpu, i.console.Bytes())
+			idle.look(now, cpu, i.machine.HeldBack(), i.console.Bytes())
 			e.idle, e.refused = idle.stuck(now), idle.refuses(now)
 			if e.idle || e.refused {
 				return fail(answer{})
@@ -190,6 +190,7 @@ type idleWatch struct {
 	since time.Time // idle and silent since
 	at    time.Time
 	cpu   time.Duration
+	held  time.Duration // see machine.HeldBack
 	bytes int64
 	up    bool // the console shows a finished boot
 	// silent is since when the console has been, refused since when the SSH
@@ -217,12 +218,18 @@ func (w *idleWatch) refuses(now time.Time) bool {
 	return !w.refused.IsZero() && now.Sub(w.refused) >= refusedFor && now.Sub(w.silent) >= refusedSilent
 }
 
-// look takes a reading of the guest's CPU time and console.
-func (w *idleWatch) look(now time.Time, cpu time.Duration, bytes int64) {
-	busy := float64(cpu-w.cpu) > idleShare*float64(now.Sub(w.at))
-	if busy || bytes != w.bytes {
+// look takes a reading of the guest's CPU time and console. A guest that the
+// host lets wait is not idle, and its silence says nothing.
+func (w *idleWatch) look(now time.Time, cpu time.Duration, held machine.HeldBack, bytes int64) {
+	much := idleShare * float64(now.Sub(w.at))
+	starved := held.Stopped || float64(held.Waited-w.held) > much
+	if starved || float64(cpu-w.cpu) > much || bytes != w.bytes {
 		w.since = now
 	}
+	if starved {
+		w.silent = now
+	}
+	w.held = held.Waited
 	if bytes != w.bytes {
 		w.silent = now
 	}

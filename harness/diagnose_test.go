@@ -93,8 +93,8 @@ func TestIdleWatch(t *testing.T) {
 	t0 := time.Unix(1000, 0)
 	w := newIdleWatch(t0)
 	at := func(s int) time.Time { return t0.Add(time.Duration(s) * time.Second) }
-	w.look(at(5), 4*time.Second, 100) // busy
-	w.look(at(10), 4*time.Second+100*time.Millisecond, 100)
+	w.look(at(5), 4*time.Second, machine.HeldBack{}, 100) // busy
+	w.look(at(10), 4*time.Second+100*time.Millisecond, machine.HeldBack{}, 100)
 	if w.long(at(10), 10*time.Second) {
 		t.Error("a guest that was busy five seconds ago counts as idle for ten")
 	}
@@ -105,7 +105,7 @@ func TestIdleWatch(t *testing.T) {
 	if !w.stuck(at(60)) {
 		t.Error("55 idle seconds after the login prompt are stuck")
 	}
-	w.look(at(61), 4*time.Second+100*time.Millisecond, 101)
+	w.look(at(61), 4*time.Second+100*time.Millisecond, machine.HeldBack{}, 101)
 	if w.stuck(at(62)) {
 		t.Error("a byte on the console is a sign of life")
 	}
@@ -131,7 +131,7 @@ func TestIdleWatchKnowsARefusal(t *testing.T) {
 	w := newIdleWatch(at(0))
 	w.progress(guest.Observation{Stage: guest.StageLogin, At: at(10)})
 	look := func(s int, bytes int64) bool {
-		w.look(at(s), time.Duration(s)*time.Second, bytes) // busy all the time
+		w.look(at(s), time.Duration(s)*time.Second, machine.HeldBack{}, bytes) // busy all the time
 		return w.refuses(at(s)) && !w.stuck(at(s))
 	}
 	for _, c := range []struct {
@@ -146,5 +146,25 @@ func TestIdleWatchKnowsARefusal(t *testing.T) {
 	w.progress(guest.Observation{Stage: guest.StageNoLogin, At: at(261)})
 	if look(400, 3) {
 		t.Error("it lets us in by now")
+	}
+}
+
+func TestIdleWatchKnowsAStarvedGuest(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	look := func(held func(s int) machine.HeldBack) bool {
+		w := newIdleWatch(at(0))
+		for s := 5; s <= 200; s += 5 {
+			w.look(at(s), time.Second, held(s), 1)
+		}
+		return w.stuck(at(200))
+	}
+	if !look(func(int) machine.HeldBack { return machine.HeldBack{Waited: time.Second} }) {
+		t.Error("a guest that is idle for minutes is not stuck")
+	}
+	if look(func(s int) machine.HeldBack { return machine.HeldBack{Waited: time.Duration(s) * time.Second} }) {
+		t.Error("a guest that waits for a processor counts as idle")
+	}
+	if look(func(int) machine.HeldBack { return machine.HeldBack{Stopped: true} }) {
+		t.Error("a guest whose QEMU is stopped counts as idle")
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxSocketPath is what fits in sockaddr_un with its final NUL (unix(7)).
@@ -26,6 +28,7 @@ type serialPort struct {
 
 	mu     sync.Mutex
 	conn   net.Conn
+	pid    int // of QEMU, once it has connected; 0 when unknown
 	closed bool
 }
 
@@ -72,8 +75,9 @@ func (s *serialPort) copy(w io.Writer) {
 		return
 	}
 	defer c.Close()
+	pid := peerPID(c)
 	s.mu.Lock()
-	s.conn = c
+	s.conn, s.pid = c, pid
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -92,6 +96,32 @@ func (s *serialPort) copy(w io.Writer) {
 			return
 		}
 	}
+}
+
+// peer is QEMU's process, 0 as long as it has not connected.
+func (s *serialPort) peer() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pid
+}
+
+// peerPID is the process at the other end of a unix socket, 0 when unknown.
+func peerPID(c net.Conn) int {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return 0
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	pid := 0
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	return pid
 }
 
 func (s *serialPort) removeFiles() {
