@@ -1,0 +1,298 @@
+// Package config reads the configuration of the release stage: where its
+// history is, which policies it follows, and what the adapters are that the
+// policies name. One strict YAML file; faults have line and column.
+//
+// It holds no secrets, only where they are: files, or names of variables of the
+// environment. It opens nothing but itself and the policies.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"assay/release"
+	"assay/release/policy"
+	"assay/release/publish"
+	"assay/release/sign"
+	"assay/release/tracker"
+)
+
+// MaxSize bounds the file, in bytes.
+const MaxSize = 1 << 20
+
+// Config is the whole of it. Paths in the file are relative to its folder; here
+// they are absolute.
+type Config struct {
+	// Path is where it was read from.
+	Path string `yaml:"-"`
+	// Rehearsal says that the history is one to try things with: its clock may
+	// be set by hand.
+	Rehearsal bool    `yaml:"rehearsal"`
+	History   History `yaml:"history"`
+	// Policies are files, one for each stream.
+	Policies []string `yaml:"policies"`
+	// Groups are who is in which group, for the overrides of policies.
+	Groups map[string][]string `yaml:"groups"`
+	// Spool is a folder that lasts, for what signers and publishers make on the
+	// way.
+	Spool string `yaml:"spool"`
+	Serve Serve  `yaml:"serve"`
+
+	// The adapters, by the names that policies call them.
+	Keys      map[string]sign.Config    `yaml:"keys"`
+	Promotion sign.Promotion            `yaml:"promotion"`
+	Targets   map[string]publish.Config `yaml:"targets"`
+	Trackers  map[string]Tracker        `yaml:"trackers"`
+	Announce  map[string]Folder         `yaml:"announce"`
+	Rebuild   map[string]Folder         `yaml:"rebuild"`
+
+	streams []*release.Policy
+}
+
+// History is where the history is kept; see history.Options.
+type History struct {
+	Dir         string `yaml:"dir"`
+	URL         string `yaml:"url"`
+	Credentials string `yaml:"credentials"`
+	Stream      string `yaml:"stream"`
+	Replicas    int    `yaml:"replicas"`
+}
+
+// Serve is how the service runs.
+type Serve struct {
+	// Listen is HOST:PORT, "127.0.0.1:8470" when empty; port 0 takes a free one.
+	Listen string `yaml:"listen"`
+	// ListenAnywhere allows an address other than the loopback's. What is said
+	// there is not encrypted: put a proxy that speaks TLS in front.
+	ListenAnywhere bool `yaml:"listen_anywhere"`
+	// Tokens is a file that says who may change things: lines of NAME TOKEN,
+	// where the name * may speak for everybody.
+	Tokens string `yaml:"tokens"`
+	// Tick is how often the calendar is looked at when nothing happens; a minute
+	// when 0.
+	Tick time.Duration `yaml:"tick"`
+	// PollBugs is how often trackers are asked what people did to bugs; ten
+	// minutes when 0.
+	PollBugs time.Duration `yaml:"poll_bugs"`
+	// EffectTimeout bounds one attempt of an effect, by kind; 15 minutes for one
+	// that is not named.
+	EffectTimeout map[release.EffectKind]time.Duration `yaml:"effect_timeout"`
+}
+
+// Tracker is a bug tracker, or a folder.
+type Tracker struct {
+	tracker.Config `yaml:",inline"`
+	Folder         string `yaml:"folder"`
+}
+
+// Folder is an adapter that writes each effect as a file into a folder, for
+// other programs to take up.
+type Folder struct {
+	Folder string `yaml:"folder"`
+}
+
+// DefaultListen is on the loopback: whoever wants more says so.
+const DefaultListen = "127.0.0.1:8470"
+
+// Read reads a configuration and the policies it names.
+func Read(path string) (*Config, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read configuration %s: %w", path, err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read configuration: %w", err)
+	}
+	if !st.Mode().IsRegular() || st.Size() > MaxSize {
+		return nil, fmt.Errorf("cannot read configuration %s: want a regular file of at most %d bytes", path, MaxSize)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read configuration: %w", err)
+	}
+	c, err := Parse(path, data, filepath.Dir(abs))
+	if err != nil {
+		return nil, err
+	}
+	c.Path = abs
+	for _, file := range c.Policies {
+		p, err := policy.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(c.streams, func(q *release.Policy) bool { return q.Stream == p.Stream }) {
+			return nil, fmt.Errorf("%s: there are two policies of stream %s", file, p.Stream)
+		}
+		c.streams = append(c.streams, p)
+	}
+	for _, p := range c.streams {
+		if f := p.Follow; f != nil && c.Stream(f.Stream) == nil {
+			return nil, fmt.Errorf("%s: stream %s follows %s, which has no policy here", path, p.Stream, f.Stream)
+		}
+	}
+	return c, nil
+}
+
+// Parse reads a configuration without its policies; name is what errors call it
+// and dir what its paths are relative to.
+func Parse(name string, data []byte, dir string) (*Config, error) {
+	c := &Config{}
+	r := &reader{name: name}
+	if !r.decode(data, c) {
+		return nil, r.err
+	}
+	if c.Serve.Listen == "" {
+		c.Serve.Listen = DefaultListen
+	}
+	c.resolve(dir)
+	c.check(r)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return c, nil
+}
+
+// Streams are the policies, in the order of the file.
+func (c *Config) Streams() []*release.Policy { return c.streams }
+
+// Stream finds a stream's policy; nil if there is none.
+func (c *Config) Stream(s release.Stream) *release.Policy {
+	for _, p := range c.streams {
+		if p.Stream == s {
+			return p
+		}
+	}
+	return nil
+}
+
+// GroupsOf are the groups that a person is in, sorted.
+func (c *Config) GroupsOf(name string) (out []string) {
+	for group, members := range c.Groups {
+		if slices.Contains(members, name) {
+			out = append(out, group)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// resolve makes the paths absolute.
+func (c *Config) resolve(dir string) {
+	at := func(paths ...*string) {
+		for _, p := range paths {
+			if *p != "" && !filepath.IsAbs(*p) {
+				*p = filepath.Join(dir, *p)
+			}
+		}
+	}
+	list := func(paths []string) {
+		for i := range paths {
+			at(&paths[i])
+		}
+	}
+	at(&c.History.Dir, &c.History.Credentials, &c.Spool, &c.Serve.Tokens)
+	list(c.Policies)
+	for name, k := range c.Keys {
+		at(&k.File, &k.PassphraseFile, &k.Public)
+		if k.Agent != nil {
+			at(&k.Agent.Homedir)
+		}
+		c.Keys[name] = k
+	}
+	if !strings.Contains(c.Promotion.Repo, "://") {
+		at(&c.Promotion.Repo)
+	}
+	for name, t := range c.Targets {
+		at(&t.Documentation)
+		if t.Directory != nil {
+			at(&t.Directory.Path)
+		}
+		if t.Rsync != nil {
+			at(&t.Rsync.IdentityFile, &t.Rsync.KnownHosts)
+		}
+		if t.S3 != nil {
+			at(&t.S3.CredentialsFile)
+		}
+		list(t.Trust.OpenPGP)
+		list(t.Trust.Ed25519)
+		c.Targets[name] = t
+	}
+	for name, t := range c.Trackers {
+		at(&t.TokenFile, &t.CAFile, &t.Folder)
+		c.Trackers[name] = t
+	}
+	for _, m := range []map[string]Folder{c.Announce, c.Rebuild} {
+		for name, f := range m {
+			at(&f.Folder)
+			m[name] = f
+		}
+	}
+}
+
+func (c *Config) check(r *reader) {
+	if c.History.Dir == "" {
+		r.fail("$.history", "want dir: the folder of the history")
+	}
+	if strings.Contains(c.History.URL, "@") {
+		// Neither here nor in an error: it may have a password in it.
+		r.fail("$.history.url", "want no user and password in it: use credentials, a file")
+	}
+	if c.History.URL == "" && (c.History.Credentials != "" || c.History.Replicas != 0) {
+		r.fail("$.history", "credentials and replicas are for a cluster: want url")
+	}
+	if len(c.Policies) == 0 {
+		r.fail("$.policies", "want at least one policy file")
+	}
+	if c.Spool == "" && len(c.Keys)+len(c.Targets) > 0 {
+		r.fail("$.spool", "keys and targets need spool: a folder that lasts")
+	}
+	r.check("$.serve.listen", c.Serve.check())
+	for key, d := range map[string]time.Duration{"tick": c.Serve.Tick, "poll_bugs": c.Serve.PollBugs} {
+		if d < 0 || d > 24*time.Hour {
+			r.fail("$.serve."+key, "want a duration of up to a day, not %s", d)
+		}
+	}
+	kinds := []release.EffectKind{release.EffectBug, release.EffectSign, release.EffectPublish, release.EffectAnnounce, release.EffectRebuild}
+	for _, k := range slices.Sorted(maps.Keys(c.Serve.EffectTimeout)) {
+		if d := c.Serve.EffectTimeout[k]; !slices.Contains(kinds, k) || d <= 0 || d > 24*time.Hour {
+			r.fail("$.serve.effect_timeout", "%q: %s: want one of %v and a duration of up to a day", k, d, kinds)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Trackers)) {
+		t := c.Trackers[name]
+		if t.Folder != "" {
+			if t.Type != "" {
+				r.fail("$.trackers."+name, "want either folder or type")
+			}
+			continue
+		}
+		r.check("$.trackers."+name, t.Validate())
+	}
+	for key, m := range map[string]map[string]Folder{"announce": c.Announce, "rebuild": c.Rebuild} {
+		for name, f := range m {
+			if f.Folder == "" {
+				r.fail("$."+key+"."+name, "want folder")
+			}
+		}
+	}
+}
+
+func (s Serve) check() error {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return errors.New("want HOST:PORT, as " + DefaultListen)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && !s.ListenAnywhere {
+		return errors.New("it is no loopback address, and what is said there is not encrypted: keep to " + DefaultListen +
+			" behind a proxy that speaks TLS, or set listen_anywhere")
+	}
+	return nil
+}
