@@ -30,6 +30,8 @@ type StatusError struct {
 	after time.Duration
 }
 
+var _ release.Patient = (*StatusError)(nil)
+
 func (e *StatusError) Error() string {
 	s := fmt.Sprintf("%d %s", e.Code, http.StatusText(e.Code))
 	if e.Message != "" {
