@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"assay/harness/guest"
 	"assay/suites/check"
@@ -57,7 +56,7 @@ func reportFindings(t *check.T, all []finding) error {
 	if slow := of(slowness, all); t.Env.Accelerator != "tcg" {
 		host = append(host, slow...)
 	} else if len(slow) > 0 {
-		t.Log("passed over, as emulation does that: %s: %s", slow[0].what, oneLine(slow[0].entry.Message))
+		t.Log("passed over, as emulation does that: %s: %s", slow[0].what, probe.OneLine(slow[0].entry.Message))
 	}
 	switch {
 	case len(image) > 0:
@@ -66,19 +65,9 @@ func reportFindings(t *check.T, all []finding) error {
 		if len(image) > 1 {
 			more = fmt.Sprintf(" (and %d more lines)", len(image)-1)
 		}
-		return check.FailWith(probe.Clip(probe.Entries(entriesOf(image)), 8000), "%s: %s%s", f.what, oneLine(f.entry.Message), more)
+		return check.FailWith(probe.Clip(probe.Entries(entriesOf(image)), 8000), "%s: %s%s", f.what, probe.OneLine(f.entry.Message), more)
 	case len(host) > 0:
-		return check.Infraf("the guest was disturbed, most likely by its host: %s: %s", host[0].what, oneLine(host[0].entry.Message))
+		return check.Infraf("the guest was disturbed, most likely by its host: %s: %s", host[0].what, probe.OneLine(host[0].entry.Message))
 	}
 	return nil
-}
-
-// oneLine makes a log message fit into a sentence.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	const most = 200
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "..."
-	}
-	return s
 }

@@ -61,9 +61,9 @@ func coreDumps(ctx context.Context, t *check.T) error {
 	details := probe.Entries(seen) + out
 	switch {
 	case len(names) > 0:
-		return check.FailWith(probe.Clip(details, 8000), "%s crashed: %s", probe.Some(names), oneLine(seen[0].Message))
+		return check.FailWith(probe.Clip(details, 8000), "%s crashed: %s", probe.Some(names), probe.OneLine(seen[0].Message))
 	case len(kept) > 0:
-		return check.FailWith(probe.Clip(details, 8000), "a process crashed and left a core dump: %s", oneLine(kept[0]))
+		return check.FailWith(probe.Clip(details, 8000), "a process crashed and left a core dump: %s", probe.OneLine(kept[0]))
 	}
 	return nil
 }

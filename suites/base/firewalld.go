@@ -33,7 +33,7 @@ func firewalld(ctx context.Context, t *check.T) error {
 		return check.Skipf("firewalld is masked")
 	case p["state"] != "running":
 		return check.FailWith(out+probe.JournalTail(ctx, t, "firewalld.service", 20),
-			"firewalld does not start: %s", orUnknown(oneLine(p["error"]+" "+p["state"])))
+			"firewalld does not start: %s", orUnknown(probe.OneLine(p["error"]+" "+p["state"])))
 	case p["enabled"] == "enabled" && p["active"] != "active":
 		return check.FailWith(out, "firewalld is enabled and was %s after boot", orUnknown(p["active"]))
 	}

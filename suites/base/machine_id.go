@@ -38,7 +38,7 @@ func machineID(ctx context.Context, t *check.T) error {
 	case id == "uninitialized":
 		return check.Failf("/etc/machine-id says uninitialized after boot: the first boot never finished (systemd-machine-id-commit.service)")
 	case !validMachineID.MatchString(id):
-		return check.Failf("/etc/machine-id holds %q, not 32 hexadecimal digits", oneLine(id))
+		return check.Failf("/etc/machine-id holds %q, not 32 hexadecimal digits", probe.OneLine(id))
 	case strings.Trim(id, "0") == "":
 		return check.Failf("/etc/machine-id is all zeros")
 	case p["mounted"] != "":

@@ -37,7 +37,7 @@ func osRelease(ctx context.Context, t *check.T) error {
 		}
 		k, v, ok := strings.Cut(l, "=")
 		if !ok {
-			return check.FailWith(out, "os-release has a line that is no assignment: %s", oneLine(l))
+			return check.FailWith(out, "os-release has a line that is no assignment: %s", probe.OneLine(l))
 		}
 		p[k] = strings.Trim(v, `"'`)
 	}

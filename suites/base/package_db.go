@@ -45,7 +45,7 @@ func packageDB(ctx context.Context, t *check.T) error {
 		if p["rpm"] == "" {
 			tool = "dpkg-query -W"
 		}
-		return check.FailWith(out, "%s lists no package (%s)", tool, orUnknown(oneLine(p["error"])))
+		return check.FailWith(out, "%s lists no package (%s)", tool, orUnknown(probe.OneLine(p["error"])))
 	}
 	var half []string
 	for _, l := range probe.Lines(out) {

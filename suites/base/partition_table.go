@@ -26,7 +26,7 @@ func partitionTable(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if probe.Pairs(out)["status"] != "0" || strings.Contains(out, "error detected") && !strings.Contains(out, "No errors detected") {
-		return check.FailWith(out, "sfdisk finds fault with the partition table: %s", oneLine(firstLine(out)))
+		return check.FailWith(out, "sfdisk finds fault with the partition table: %s", probe.OneLine(firstLine(out)))
 	}
 	return nil
 }

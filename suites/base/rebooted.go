@@ -53,7 +53,7 @@ func prepareReboot(ctx context.Context, t *check.T) (any, error) {
 		return nil, err
 	}
 	if !r.OK() {
-		return nil, check.FailWith(r.Stdout+r.Stderr, "a service of the administrator's own cannot be set up: %s", oneLine(r.Said()))
+		return nil, check.FailWith(r.Stdout+r.Stderr, "a service of the administrator's own cannot be set up: %s", probe.OneLine(r.Said()))
 	}
 	return readNotes(ctx, t)
 }

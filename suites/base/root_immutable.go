@@ -31,7 +31,7 @@ func rootImmutable(ctx context.Context, t *check.T) error {
 	case p["type"] == "overlay" || sealedType(p["type"]):
 		return check.Skipf("the root is %s, which nothing can write to", p["type"])
 	case len(flags) != 2 || strings.Contains(p["attr"], "while reading flags"):
-		return check.Skipf("the file system of / has no such flags: %s", oneLine(p["attr"]))
+		return check.Skipf("the file system of / has no such flags: %s", probe.OneLine(p["attr"]))
 	case !strings.Contains(flags[0], "i"):
 		return check.Failf("/ is not immutable (lsattr: %s): files can be made in it that no upgrade keeps", flags[0])
 	}

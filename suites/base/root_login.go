@@ -31,7 +31,7 @@ func sshdSettings(ctx context.Context, t *check.T) (map[string]string, error) {
 	case !r.OK():
 		// It serves us right now, so its configuration is readable to it: the
 		// test mode alone has a complaint (no privilege separation folder yet).
-		return nil, check.Skipf("sshd does not print its settings: %s", oneLine(r.Said()))
+		return nil, check.Skipf("sshd does not print its settings: %s", probe.OneLine(r.Said()))
 	}
 	settings := map[string]string{}
 	for _, l := range probe.Lines(r.Stdout) {

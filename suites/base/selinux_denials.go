@@ -57,7 +57,7 @@ func selinuxDenials(ctx context.Context, t *check.T) error {
 func describeDenial(line string) string {
 	m := denial.FindStringSubmatch(line)
 	if m == nil {
-		return oneLine(line)
+		return probe.OneLine(line)
 	}
 	s := fmt.Sprintf("%s { %s } on %s of %s", contextType(m[4]), m[1], m[6], contextType(m[5]))
 	if m[2] != "" {

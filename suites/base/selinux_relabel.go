@@ -27,7 +27,7 @@ func selinuxRelabel(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if files := probe.Lines(out); len(files) > 0 {
-		return check.FailWith(out, "restorecon would change the label of %d files: %s", len(files), oneLine(files[0]))
+		return check.FailWith(out, "restorecon would change the label of %d files: %s", len(files), probe.OneLine(files[0]))
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func sshdListening(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if !strings.HasPrefix(banner, "SSH-2.0-") {
-		return check.Failf("port 22 answers %q, not as an SSH server", oneLine(banner))
+		return check.Failf("port 22 answers %q, not as an SSH server", probe.OneLine(banner))
 	}
 	out, err := probe.Output(ctx, t, "systemctl", sshUnitsScript)
 	if err != nil {

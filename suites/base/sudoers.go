@@ -23,7 +23,7 @@ func sudoers(ctx context.Context, t *check.T) error {
 	}
 	lines := probe.Lines(out)
 	if len(lines) > 0 && lines[len(lines)-1] == "FAILED" {
-		return check.FailWith(out, "visudo -c: %s", oneLine(firstLine(out)))
+		return check.FailWith(out, "visudo -c: %s", probe.OneLine(firstLine(out)))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func treeIdentity(ctx context.Context, t *check.T) error {
 	case p["key"] != "":
 		return check.Failf("the tree carries a private SSH host key, %s: whoever has the image can pose as any host of it", p["key"])
 	case p["id"] != "":
-		return check.Failf("the tree carries a machine-id, %s in /usr/etc/machine-id: every host made of it has it; ship the file empty", oneLine(p["id"]))
+		return check.Failf("the tree carries a machine-id, %s in /usr/etc/machine-id: every host made of it has it; ship the file empty", probe.OneLine(p["id"]))
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func growpart(ctx context.Context, t *check.T) error {
 			ran = true
 		case strings.Contains(l, "[WARNING]"), strings.Contains(l, "[ERROR]"), strings.Contains(l, "[CRITICAL]"),
 			strings.Contains(l, ": FAIL"), strings.Contains(l, ": WARN"):
-			return check.FailWith(out, "growing the disk failed: %s", oneLine(l))
+			return check.FailWith(out, "growing the disk failed: %s", probe.OneLine(l))
 		}
 	}
 	if !ran {

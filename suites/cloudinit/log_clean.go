@@ -41,7 +41,7 @@ func logClean(ctx context.Context, t *check.T) error {
 		}
 	}
 	if len(bad) > 0 {
-		return check.FailWith(out, "cloud-init's log has %d complaints; line %s", len(bad), oneLine(bad[0]))
+		return check.FailWith(out, "cloud-init's log has %d complaints; line %s", len(bad), probe.OneLine(bad[0]))
 	}
 	return nil
 }

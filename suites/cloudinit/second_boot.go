@@ -52,7 +52,7 @@ func secondBoot(ctx context.Context, t *check.T) error {
 			again = append(again, module)
 			continue
 		}
-		return check.Failf("a second boot changed %s from %q to %q", k, oneLine(before[k]), oneLine(after[k]))
+		return check.Failf("a second boot changed %s from %q to %q", k, probe.OneLine(before[k]), probe.OneLine(after[k]))
 	}
 	if len(again) > 0 {
 		return check.Failf("these ran again on the second boot although they run once per instance: %s", probe.Some(again))

@@ -46,13 +46,13 @@ func status(ctx context.Context, t *check.T) error {
 	}
 	switch {
 	case len(a.Errors) > 0:
-		return check.FailWith(text, "cloud-init failed: %s", oneLine(a.Errors[0]))
+		return check.FailWith(text, "cloud-init failed: %s", probe.OneLine(a.Errors[0]))
 	case a.Status == "running":
 		return check.FailWith(text, "cloud-init does not come to an end: it still is in stage %s", orElse(a.Stage, "unknown"))
 	case a.Status != "done":
 		return check.FailWith(text, "cloud-init's status is %q, not done", a.Status)
 	case len(a.Warnings) > 0:
-		return check.FailWith(text, "cloud-init is done but complains: %s", oneLine(a.Warnings[0]))
+		return check.FailWith(text, "cloud-init is done but complains: %s", probe.OneLine(a.Warnings[0]))
 	}
 	return nil
 }
@@ -62,9 +62,4 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// oneLine makes a log message fit into a sentence.
-func oneLine(s string) string {
-	return strings.ReplaceAll(probe.Clip(strings.Join(strings.Fields(s), " "), 300), "\n", " ")
 }

@@ -44,5 +44,5 @@ func userScript(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return check.FailWith(log, "the user script did not run: it left no %s", t.Env.ProofPath)
 	}
-	return check.FailWith(log, "the user script left %q in %s, not the seed's %q", oneLine(string(b)), t.Env.ProofPath, t.Env.ProofText)
+	return check.FailWith(log, "the user script left %q in %s, not the seed's %q", probe.OneLine(string(b)), t.Env.ProofPath, t.Env.ProofText)
 }

@@ -143,14 +143,10 @@ var unreachable = regexp.MustCompile(`(dial tcp|pinging container registry).*(co
 func said(r guest.Result) string {
 	for _, l := range probe.Lines(r.Stderr) {
 		if strings.HasPrefix(l, "Error") || strings.Contains(l, "level=error") {
-			return oneLine(l)
+			return probe.OneLine(l)
 		}
 	}
-	return oneLine(r.Said())
-}
-
-func oneLine(s string) string {
-	return strings.ReplaceAll(probe.Clip(strings.Join(strings.Fields(s), " "), 300), "\n", " ")
+	return probe.OneLine(r.Said())
 }
 
 // cleanUpLimit is for taking a container away, on a KVM host.

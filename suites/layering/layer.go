@@ -91,19 +91,14 @@ func (l *layer) did(purpose string, o host.Outcome, err error) error {
 // own servers are no concern of the image.
 func (l *layer) refusedTo(purpose string, r *host.RefusedError) error {
 	if r.Reason == host.Unreachable {
-		return check.Infraf("%s cannot %s: the harness's server does not answer: %s", r.Tool, purpose, oneLine(r.Said()))
+		return check.Infraf("%s cannot %s: the harness's server does not answer: %s", r.Tool, purpose, probe.OneLine(r.Said()))
 	}
-	return check.FailWith(evidence(r), "%s cannot %s: %s", r.Tool, purpose, oneLine(r.Said()))
+	return check.FailWith(evidence(r), "%s cannot %s: %s", r.Tool, purpose, probe.OneLine(r.Said()))
 }
 
 // evidence is a refused command and what it said.
 func evidence(r *host.RefusedError) string {
 	return strings.Join(r.Args, " ") + "\n" + probe.Clip(r.Result.Stdout+r.Result.Stderr, 4000)
-}
-
-// oneLine fits what a tool said into a message.
-func oneLine(s string) string {
-	return probe.Clip(strings.Join(strings.Fields(s), " "), 300)
 }
 
 // status is what the tool tells, and the booted deployment of it.
@@ -202,7 +197,7 @@ func (l *layer) present(ctx context.Context, names ...string) error {
 			return err
 		}
 		if !r.OK() {
-			return check.Failf("%s was installed, and rpm -q does not know it in the running system: %s", n, oneLine(r.Said()))
+			return check.Failf("%s was installed, and rpm -q does not know it in the running system: %s", n, probe.OneLine(r.Said()))
 		}
 	}
 	return nil
@@ -233,10 +228,10 @@ func (l *layer) runs(ctx context.Context, program, want string) error {
 		return err
 	}
 	if !r.OK() {
-		return check.Failf("package %s is installed, and its program does not run: %s", program, oneLine(r.Said()))
+		return check.Failf("package %s is installed, and its program does not run: %s", program, probe.OneLine(r.Said()))
 	}
 	if !strings.Contains(r.Stdout, want) {
-		return check.Failf("the program %s of the package prints %q, not %q", program, oneLine(r.Stdout), want)
+		return check.Failf("the program %s of the package prints %q, not %q", program, probe.OneLine(r.Stdout), want)
 	}
 	return nil
 }

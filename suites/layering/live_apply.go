@@ -46,7 +46,7 @@ func liveApply(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if !r.OK() {
-		return check.FailWith(r.Stdout+r.Stderr, "rpm-ostree %s fails with one more package pending: %s", strings.Join(command, " "), oneLine(r.Said()))
+		return check.FailWith(r.Stdout+r.Stderr, "rpm-ostree %s fails with one more package pending: %s", strings.Join(command, " "), probe.OneLine(r.Said()))
 	}
 	if err := l.runs(ctx, l.name(hello), "hello"); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"assay/harness/guest"
 	"assay/harness/host"
 	"assay/suites/check"
+	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, check.Check{
@@ -34,7 +35,7 @@ func (l *layer) configure(ctx context.Context, key, value string) error {
 	}
 	m := versionText.FindStringSubmatch(r.Stdout)
 	if m == nil {
-		return check.Failf("rpm-ostree --version tells no version: %s", oneLine(r.Said()))
+		return check.Failf("rpm-ostree --version tells no version: %s", probe.OneLine(r.Said()))
 	}
 	year, _ := strconv.Atoi(m[1])   // the expression has digits alone
 	number, _ := strconv.Atoi(m[2]) // as above
@@ -46,7 +47,7 @@ func (l *layer) configure(ctx context.Context, key, value string) error {
 	}
 	r, err = l.t.Run(ctx, guest.Command{Args: []string{"rpm-ostree", "reload"}, Limit: time.Minute})
 	if err == nil && !r.OK() {
-		err = check.Failf("rpm-ostree does not reload its configuration: %s", oneLine(r.Said()))
+		err = check.Failf("rpm-ostree does not reload its configuration: %s", probe.OneLine(r.Said()))
 	}
 	return err
 }

@@ -34,7 +34,7 @@ func (l *layer) fetch(ctx context.Context, purpose string) (string, error) {
 	case r.Exit == probe.Missing:
 		return "", check.Skipf("the image ships none of curl, wget, python3")
 	case !r.OK():
-		return "", check.Infraf("cannot bring package %s into the guest: %s", l.p.Files[purpose], oneLine(r.Said()))
+		return "", check.Infraf("cannot bring package %s into the guest: %s", l.p.Files[purpose], probe.OneLine(r.Said()))
 	}
 	return path, nil
 }
@@ -76,7 +76,7 @@ func overrideReplace(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if want := strings.TrimSuffix(l.p.Files[greetingNext], ".rpm"); r.Line() != want {
-		return check.Failf("%s was replaced by %s and booted, and rpm -q says %q (before: %q)", name, want, oneLine(r.Said()), before)
+		return check.Failf("%s was replaced by %s and booted, and rpm -q says %q (before: %q)", name, want, probe.OneLine(r.Said()), before)
 	}
 	return l.reset(ctx, was, host.OverrideOptions{ResetAll: true})
 }

@@ -10,6 +10,7 @@ import (
 
 	"assay/harness/host"
 	"assay/suites/check"
+	"assay/suites/probe"
 )
 
 // refusal is a request that a host must refuse, saying why, without staging
@@ -69,7 +70,7 @@ func (r refusal) judge(ctx context.Context, l *layer) error {
 		return err
 	}
 	if refused.Reason == host.Unreachable {
-		return check.Infraf("cannot learn whether %s refuses %s: the harness's server does not answer: %s", l.d.Tool(), r.what, oneLine(refused.Said()))
+		return check.Infraf("cannot learn whether %s refuses %s: the harness's server does not answer: %s", l.d.Tool(), r.what, probe.OneLine(refused.Said()))
 	}
 	after, _, err := l.status(ctx)
 	if err != nil {
@@ -80,7 +81,7 @@ func (r refusal) judge(ctx context.Context, l *layer) error {
 		return check.FailWith(evidence(refused), "%s refuses %s, and its deployments are changed all the same: %s", l.d.Tool(), r.what, said)
 	}
 	if refused.Reason != "" && !slices.Contains(r.reasons, refused.Reason) {
-		return check.FailWith(evidence(refused), "%s refuses %s for another reason (%s): %s", l.d.Tool(), r.what, refused.Reason, oneLine(refused.Said()))
+		return check.FailWith(evidence(refused), "%s refuses %s for another reason (%s): %s", l.d.Tool(), r.what, refused.Reason, probe.OneLine(refused.Said()))
 	}
 	var names []string
 	if r.names != nil {
@@ -89,12 +90,12 @@ func (r refusal) judge(ctx context.Context, l *layer) error {
 	said := refused.Result.Stdout + refused.Result.Stderr
 	for _, n := range names {
 		if !strings.Contains(said, n) {
-			return check.FailWith(evidence(refused), "%s refuses %s without a word of %q: %s", l.d.Tool(), r.what, n, oneLine(refused.Said()))
+			return check.FailWith(evidence(refused), "%s refuses %s without a word of %q: %s", l.d.Tool(), r.what, n, probe.OneLine(refused.Said()))
 		}
 	}
 	if refused.Reason == "" {
 		if len(names) == 0 && !slices.Contains(r.reasons, "") {
-			return check.FailWith(evidence(refused), "%s refuses %s and does not say why: %s", l.d.Tool(), r.what, oneLine(refused.Said()))
+			return check.FailWith(evidence(refused), "%s refuses %s and does not say why: %s", l.d.Tool(), r.what, probe.OneLine(refused.Said()))
 		}
 		l.t.Log("%s refuses %s in words that are not known: %s", l.d.Tool(), r.what, refused.Said())
 	}
@@ -117,7 +118,7 @@ func differences(before, after host.Status) string {
 	}
 	for i, d := range after.Deployments {
 		if all := before.Deployments[i].Differences(d); len(all) > 0 {
-			return "in deployment " + short(d.Checksum) + " " + oneLine(strings.Join(all, "; "))
+			return "in deployment " + short(d.Checksum) + " " + probe.OneLine(strings.Join(all, "; "))
 		}
 	}
 	return ""

@@ -32,7 +32,7 @@ func layeredService(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if !r.OK() {
-		return check.FailWith(probe.JournalTail(ctx, t, l.p.ServiceUnit, 30), "the unit %s of a layered package does not start: %s", l.p.ServiceUnit, oneLine(r.Said()))
+		return check.FailWith(probe.JournalTail(ctx, t, l.p.ServiceUnit, 30), "the unit %s of a layered package does not start: %s", l.p.ServiceUnit, probe.OneLine(r.Said()))
 	}
 	if err := probe.OpenPort(ctx, t, l.p.ServicePort); err != nil {
 		return err
@@ -43,5 +43,5 @@ func layeredService(ctx context.Context, t *check.T) error {
 		return err
 	}
 	return check.FailWith(probe.JournalTail(ctx, t, l.p.ServiceUnit, 30), "the layered service %s runs and does not answer %q on port %d: %s",
-		l.p.ServiceUnit, want, l.p.ServicePort, oneLine(last))
+		l.p.ServiceUnit, want, l.p.ServicePort, probe.OneLine(last))
 }

@@ -54,13 +54,13 @@ func (l *layer) unlock(ctx context.Context, options host.UnlockOptions) error {
 		return err
 	}
 	if !r.OK() {
-		return check.Failf("%s unlocked /usr, and it still takes no file: %s", l.d.Tool(), oneLine(r.Said()))
+		return check.Failf("%s unlocked /usr, and it still takes no file: %s", l.d.Tool(), probe.OneLine(r.Said()))
 	}
 	out, err := probe.Output(ctx, l.t, "awk", usrScript)
 	if err != nil {
 		return err
 	}
-	if fs := oneLine(out); fs != "overlay" {
+	if fs := probe.OneLine(out); fs != "overlay" {
 		return check.Failf("%s unlocked /usr, and what is mounted there is %q, not an overlay", l.d.Tool(), fs)
 	}
 	return nil
@@ -97,7 +97,7 @@ func unlock(ctx context.Context, t *check.T) error {
 	case !errors.As(err, &refused):
 		return err
 	case refused.Reason != host.Unlocked:
-		return check.FailWith(evidence(refused), "%s refuses to unlock /usr twice and does not say that it is unlocked already: %s", l.d.Tool(), oneLine(refused.Said()))
+		return check.FailWith(evidence(refused), "%s refuses to unlock /usr twice and does not say that it is unlocked already: %s", l.d.Tool(), probe.OneLine(refused.Said()))
 	}
 	if _, err := l.reboot(ctx, host.Deployment{}); err != nil {
 		return err

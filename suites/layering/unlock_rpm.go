@@ -6,6 +6,7 @@ import (
 
 	"assay/harness/host"
 	"assay/suites/check"
+	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, check.Check{
@@ -35,7 +36,7 @@ func unlockRPM(ctx context.Context, t *check.T) error {
 		return err
 	}
 	if r, err = l.rpm(ctx, install...); err != nil || !r.OK() {
-		return orFail(err, "/usr is unlocked, and rpm -i fails: %s", oneLine(r.Said()))
+		return orFail(err, "/usr is unlocked, and rpm -i fails: %s", probe.OneLine(r.Said()))
 	}
 	if err := l.present(ctx, l.name(hello)); err != nil {
 		return err

@@ -90,6 +90,18 @@ func Clip(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit], "") + fmt.Sprintf("\n... (%d bytes in all)", len(s))
 }
 
+// lineLimit is what a message holds of somebody else's words.
+const lineLimit = 300
+
+// OneLine fits what a program said into a sentence.
+func OneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > lineLimit {
+		s = strings.ToValidUTF8(s[:lineLimit], "") + "..."
+	}
+	return s
+}
+
 // JournalTail is the end of what a unit said in this boot, as evidence. It is
 // empty when the journal cannot be read: evidence is never a reason to fail.
 func JournalTail(ctx context.Context, g guest.Guest, unit string, lines int) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"assay/harness/host"
@@ -137,7 +136,7 @@ func (b *box) journal(ctx context.Context, err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	return check.FailWith(probe.JournalTail(ctx, b.t, b.unit(), 40), "%s is installed and does not start: %s", b.unit(), oneLine(refused.Said()))
+	return check.FailWith(probe.JournalTail(ctx, b.t, b.unit(), 40), "%s is installed and does not start: %s", b.unit(), probe.OneLine(refused.Said()))
 }
 
 func (b *box) unit() string { return b.name + ".service" }
@@ -156,7 +155,7 @@ func (b *box) greets(ctx context.Context, receiver, when string) error {
 		return err
 	}
 	if !ok {
-		return check.FailWith(probe.JournalTail(ctx, b.t, b.unit(), 40), "%s %s does not answer %q on port %d: %s", when, b.unit(), want, b.port, oneLine(last))
+		return check.FailWith(probe.JournalTail(ctx, b.t, b.unit(), 40), "%s %s does not answer %q on port %d: %s", when, b.unit(), want, b.port, probe.OneLine(last))
 	}
 	s, err := b.c.Status(ctx, b.name)
 	if err != nil {
@@ -175,10 +174,7 @@ func (b *box) silent(ctx context.Context, when string) error {
 		return err
 	}
 	if ok {
-		return check.Failf("%s port %d answers %q", when, b.port, oneLine(last))
+		return check.Failf("%s port %d answers %q", when, b.port, probe.OneLine(last))
 	}
 	return nil
 }
-
-// oneLine fits what somebody said into a message.
-func oneLine(s string) string { return probe.Clip(strings.Join(strings.Fields(s), " "), 300) }

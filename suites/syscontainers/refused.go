@@ -10,6 +10,7 @@ import (
 	"assay/harness/host"
 	"assay/suites/check"
 	"assay/suites/deployments"
+	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, perTool(check.Check{
@@ -37,10 +38,10 @@ func refused(err error, b *box, what string, reasons ...host.Reason) error {
 	case slices.Contains(reasons, r.Reason):
 		return nil
 	case r.Reason != "":
-		return check.FailWith(deployments.Said(r), "%s refuses to %s for another reason (%s): %s", b.c.Tool(), what, r.Reason, oneLine(r.Said()))
+		return check.FailWith(deployments.Said(r), "%s refuses to %s for another reason (%s): %s", b.c.Tool(), what, r.Reason, probe.OneLine(r.Said()))
 	}
 	if said := r.Result.Stdout + r.Result.Stderr; !strings.Contains(said, b.name) && !strings.Contains(said, nobody) {
-		return check.FailWith(deployments.Said(r), "%s refuses to %s and does not say what is wrong with it: %s", b.c.Tool(), what, oneLine(r.Said()))
+		return check.FailWith(deployments.Said(r), "%s refuses to %s and does not say what is wrong with it: %s", b.c.Tool(), what, probe.OneLine(r.Said()))
 	}
 	b.t.Log("%s refuses to %s in words that are not known: %s", b.c.Tool(), what, r.Said())
 	return nil
