@@ -11,9 +11,9 @@ type SlotID string
 
 // Slot is one release date.
 type Slot struct {
-	ID SlotID
+	ID SlotID `json:"id"`
 	// At is when it begins.
-	At time.Time
+	At time.Time `json:"at"`
 }
 
 // Calendar is a cadence in weeks: a local time of day in a zone, from a first

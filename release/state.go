@@ -126,9 +126,9 @@ func newLine(name Stream) *Line {
 
 // Said is something an actor said, and when.
 type Said struct {
-	By  Actor
-	At  time.Time
-	Seq uint64
+	By  Actor     `json:"by"`
+	At  time.Time `json:"at"`
+	Seq uint64    `json:"seq"`
 	Word
 }
 
@@ -233,13 +233,14 @@ type Promotion struct {
 // Release is one decided release.
 type Release struct {
 	ReleaseDecided
-	Stream Stream
+	Stream Stream `json:"stream"`
 	// Number counts the stream's releases from 1; Dated those with a slot, 0
 	// for one without.
-	Number, Dated int
-	Seq           uint64
-	At            time.Time
-	Revoked       *Said
+	Number  int       `json:"number"`
+	Dated   int       `json:"dated,omitempty"`
+	Seq     uint64    `json:"seq"`
+	At      time.Time `json:"at"`
+	Revoked *Said     `json:"revoked,omitempty"`
 }
 
 // Closed says how a slot ended.
@@ -290,18 +291,18 @@ type bugKey struct {
 
 // Bug is what is known of a bug this stage filed.
 type Bug struct {
-	Tracker string
-	Subject Subject
-	Ref     string
-	URL     string
-	Open    bool
-	WontFix bool
+	Tracker string  `json:"tracker"`
+	Subject Subject `json:"subject"`
+	Ref     string  `json:"ref"`
+	URL     string  `json:"url,omitempty"`
+	Open    bool    `json:"open"`
+	WontFix bool    `json:"wont_fix,omitempty"`
 	// Ours is true when the stage closed it.
-	Ours bool
+	Ours bool `json:"-"`
 	// Print is what it says; Changes how often it was changed.
-	Print    string
-	FirstBad string
-	Changes  int
+	Print    string `json:"-"`
+	FirstBad string `json:"first_bad,omitempty"`
+	Changes  int    `json:"-"`
 	observed time.Time
 }
 

@@ -106,6 +106,9 @@ func Open(ctx context.Context, o Options) (_ *History, err error) {
 	return h, h.checkAnchor(ctx, fresh)
 }
 
+// ErrLocked means that another process has the folder open.
+var ErrLocked = errors.New("another process has it open")
+
 // lock keeps a second process out of the folder: two servers in one store
 // would ruin it.
 func lock(path string) (*os.File, error) {
@@ -116,7 +119,7 @@ func lock(path string) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another process has it open (%s is locked): stop it, or ask it", path)
+			return nil, fmt.Errorf("%w (%s is locked): stop it, or ask it", ErrLocked, path)
 		}
 		return nil, err
 	}
