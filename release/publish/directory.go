@@ -59,7 +59,12 @@ func flock(file string) (func(), error) {
 		}
 		return nil, fmt.Errorf("cannot lock %s: %w", file, err)
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// Closing alone would leave the lock to a child process that another
+		// goroutine has just forked.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }
 
 func (d *directory) read(_ context.Context, p string, limit int64) ([]byte, error) {

@@ -230,6 +230,9 @@ func (j *job) obtain(ctx context.Context, w input) (size int64, err error) {
 	if good() {
 		return size, nil
 	}
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("cannot get %s: %w", w.Name, context.Cause(ctx))
+	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return 0, err
 	}
@@ -238,6 +241,9 @@ func (j *job) obtain(ctx context.Context, w input) (size int64, err error) {
 		if err = j.fetch(ctx, w, to); err == nil && !good() {
 			err = fmt.Errorf("%w: %s has another digest than %s", errDigest, w.location, w.Digest)
 		}
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // and not what it made of the file
 	}
 	if err != nil && ctx.Err() == nil {
 		if j.store.download(ctx, item{path: p, digest: w.Digest, size: max(w.Size, maxDocument)}) == nil && good() {

@@ -240,6 +240,8 @@ func (j *job) refs(ctx context.Context) error {
 	for ref, sum := range heads {
 		files["refs/heads/"+ref] = []byte(sum + "\n")
 	}
+	// ostree's own commands want the folder for refs of remotes, which is empty.
+	files["refs/remotes/.keep"] = nil
 	s, err := j.newSet("refs", files, "summary")
 	if err != nil {
 		return err

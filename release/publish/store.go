@@ -134,21 +134,20 @@ func nextStep(err error) string {
 			return s.next
 		}
 	}
-	// What programs and servers say comes as text.
-	for said, next := range map[string]string{
-		"No space left on device":        "make room there",
-		"Disk quota exceeded":            "raise the quota or make room there",
-		"Permission denied":              "let this user write there, and see that its key is accepted",
-		"Connection refused":             "see whether the server is up",
-		"connection refused":             "see whether the server is up",
-		"Could not resolve":              "see whether the network is up and the name right",
-		"no such host":                   "see whether the network is up and the name right",
-		"Host key verification failed":   "see whether it is the right host, and put its key into known_hosts",
-		"Connection timed out":           "see whether the network and the server are up",
-		"connection unexpectedly closed": "see whether the network and the server are up",
+	// What programs and servers say comes as text, the most telling first.
+	for _, s := range []struct{ said, next string }{
+		{"No space left on device", "make room there"},
+		{"Disk quota exceeded", "raise the quota or make room there"},
+		{"Host key verification failed", "see whether it is the right host, and put its key into known_hosts"},
+		{"Permission denied", "let this user write there, and see that its key is accepted"},
+		{"onnection refused", "see whether the server is up"},
+		{"Could not resolve", "see whether the network is up and the name right"},
+		{"no such host", "see whether the network is up and the name right"},
+		{"Connection timed out", "see whether the network and the server are up"},
+		{"onnection unexpectedly closed", "see whether the network and the server are up"},
 	} {
-		if strings.Contains(err.Error(), said) {
-			return next
+		if strings.Contains(err.Error(), s.said) {
+			return s.next
 		}
 	}
 	return ""

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"assay/reports"
@@ -69,6 +71,11 @@ func Run(ctx context.Context, c Command) ([]byte, error) {
 	cmd.Dir, cmd.Stdin = c.Dir, c.Stdin
 	cmd.Env = append(append(cmd.Environ(), "LC_ALL=C.UTF-8"), c.Env...)
 	cmd.WaitDelay = 5 * time.Second
+	// What outlives us would work on beside the next one of us. The signal comes
+	// when the thread ends that started the program, so that one is kept.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	out, said := &bounded{limit: c.Limit}, &tail{}
 	cmd.Stdout, cmd.Stderr = out, said
 	err := cmd.Run()
