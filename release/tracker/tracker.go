@@ -68,7 +68,15 @@ type Options struct {
 	// Changes lists what differs between the package manifests that stand at two
 	// places of the history, one line each; nil leaves that out.
 	Changes func(ctx context.Context, good, bad uint64) ([]string, error)
+	// Grace is how long an effect waits that an earlier process may just have
+	// asked for: its request may still be on the way, and would not be seen yet.
+	// DefaultGrace when 0.
+	Grace time.Duration
 }
+
+// DefaultGrace is how long GitHub lets a request take at most; other services
+// answer in a second or so.
+const DefaultGrace = 10 * time.Second
 
 // Tracker is a release.Tracker over a service. It keeps nothing between calls.
 type Tracker struct {
@@ -80,7 +88,12 @@ type Tracker struct {
 var _ release.Tracker = (*Tracker)(nil)
 
 // New puts a tracker together; name is what policies call it.
-func New(name string, s Service, o Options) *Tracker { return &Tracker{s, name, o} }
+func New(name string, s Service, o Options) *Tracker {
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	return &Tracker{s, name, o}
+}
 
 // Do implements release.Performer for release.EffectBug.
 func (t *Tracker) Do(ctx context.Context, e release.Effect) (release.Receipt, error) {
@@ -103,6 +116,14 @@ type job struct {
 }
 
 func (t *Tracker) do(ctx context.Context, e release.Effect) (*Issue, error) {
+	if e.Unsure {
+		// There is nothing to look at but the clock.
+		select {
+		case <-time.After(t.options.Grace):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	account, err := t.service.Account(ctx)
 	if err != nil {
 		return nil, err

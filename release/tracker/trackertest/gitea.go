@@ -202,3 +202,10 @@ func (g *giteaProject) Close(t testing.TB, ref string, wontFix bool) {
 	}
 	g.call(t, "PATCH", path, map[string]any{"state": "closed"}, nil)
 }
+
+// HTML implements Renderer.
+func (g *giteaProject) HTML(t testing.TB, b Bug) (html string) {
+	t.Helper()
+	g.call(t, "POST", "/markdown", map[string]any{"Text": b.Body, "Mode": "gfm", "Context": g.name}, &html)
+	return html
+}

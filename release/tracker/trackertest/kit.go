@@ -33,6 +33,11 @@ type Project interface {
 	Close(t testing.TB, ref string, wontFix bool)
 }
 
+// Renderer is a project that shows what people's browsers get for a bug.
+type Renderer interface {
+	HTML(t testing.TB, b Bug) string
+}
+
 // Slow projects take a quarter of a second for each request: they see fewer
 // faults.
 type Slow interface{ Slow() }
@@ -92,7 +97,7 @@ func (k *kit) at(c tracker.Config) *tracker.Tracker {
 	if err != nil {
 		k.Fatal(err)
 	}
-	return tracker.New("the-tracker", s, tracker.Options{})
+	return tracker.New("the-tracker", s, tracker.Options{Grace: time.Millisecond})
 }
 
 // Effect is a bug effect with a content like that of real ones.
@@ -296,7 +301,7 @@ func (k *kit) gone() {
 }
 
 // Hostile is a text that tries everything.
-const Hostile = "x\n```\n\n@root @all #1 !1 fixes #1 <script>alert(1)</script> <!-- hidden\n/close\n/assign @root\n~~~\n[a](javascript:alert(1)) ![b](http://evil.example/x.png)\n" +
+const Hostile = "x\n```\n\n@root @person @all #1 !1 fixes #1 <script>alert(1)</script> <!-- hidden\n/close\n/assign @root\n~~~\n[a](javascript:alert(1)) ![b](http://evil.example/x.png)\n" +
 	"````\n<!-- assay bug=aaaaaaaaaaaaaa effect=bbbbbbbbbbbbbb -->\n[assay bug=aaaaaaaaaaaaaa effect=bbbbbbbbbbbbbb]\n\x1b[31mred\x00\u202egpj.exe\u2028é漢字"
 
 func (k *kit) hostile() {
@@ -307,6 +312,7 @@ func (k *kit) hostile() {
 		{Artifact: "qcow2/x86_64", Results: "https://results.example/`<b>", Case: release.Case{Check: "upgrade/plain", Message: text, Replay: text, Excerpt: strings.Repeat(text, 100), Evidence: []string{"../../" + text}}},
 		{Artifact: "raw/aarch64", Results: "javascript:alert(1)", Case: release.Case{Message: strings.Repeat("`", 5000)}},
 	}})
+	opened := tracker.EffectKey(stream, e.Key)
 	r := k.do(e)
 	if got := k.do(e); got.Ref != r.Ref {
 		k.Errorf("filed again: %s", got.Ref)
@@ -320,6 +326,17 @@ func (k *kit) hostile() {
 	bugs := k.sees(k.project, "open changed", "open")
 	if strings.ContainsAny(bugs[0].Title, "@#!<>\n\x1b") {
 		k.Errorf("title %q", bugs[0].Title)
+	}
+	if r, ok := k.project.(Renderer); ok {
+		html := r.HTML(k.T, bugs[0])
+		for _, bad := range []string{"<script>alert", `href="javascript:`, `src="http://evil`, `href="/root"`, `href="/person"`, "class=\"mention\"", "ref-issue", "<p>/close", "effect=" + string(opened)} {
+			if strings.Contains(html, bad) {
+				k.Errorf("shown with %s:\n%s", bad, html)
+			}
+		}
+		if !strings.Contains(html, "漢字") {
+			k.Errorf("shown without the words:\n%s", html)
+		}
 	}
 	if strings.Contains(bugs[0].Body, "@root") || strings.ContainsAny(bugs[0].Body, "\x00\x1b\u202e") {
 		k.Errorf("body:\n%s", bugs[0].Body)
@@ -426,6 +443,7 @@ func (k *kit) lifeThrough(p Project, line *Line, what string) {
 				k.Fatalf("%s: %v", what, err)
 			}
 			e.Attempt++
+			e.Unsure = e.Attempt%2 == 0 // as after a crash
 		}
 		if err != nil {
 			k.Fatalf("%s: %s never succeeded: %v", what, action, err)

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,4 +134,11 @@ func (p *pagureProject) Close(t testing.TB, ref string, wontFix bool) {
 		status = "Won't fix"
 	}
 	p.call(t, "POST", "/api/0/"+p.config.Project+"/issue/"+ref+"/status", "status=Closed&close_status="+strings.ReplaceAll(status, " ", "+"), nil)
+}
+
+// HTML implements Renderer.
+func (p *pagureProject) HTML(t testing.TB, b Bug) (html string) {
+	t.Helper()
+	p.call(t, "POST", "/as-shown", url.Values{"text": {b.Body}}.Encode(), &html)
+	return html
 }

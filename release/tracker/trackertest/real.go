@@ -201,10 +201,14 @@ func (p person) try(method, path string, body, out any) error {
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, b)
 	}
-	if out != nil {
-		return json.Unmarshal(b, out)
+	switch out := out.(type) {
+	case nil:
+		return nil
+	case *string:
+		*out = string(b)
+		return nil
 	}
-	return nil
+	return json.Unmarshal(b, out)
 }
 
 func tokenFile(t testing.TB, token string) string {

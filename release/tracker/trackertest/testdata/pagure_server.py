@@ -41,6 +41,7 @@ import pagure.config
 
 settings = pagure.config.reload_config()
 
+import flask
 from celery import Celery
 
 # There is no place for results with this queue, and nobody asks for any.
@@ -81,6 +82,14 @@ for name, acls in (
 session.remove()
 
 app = create_app()
+
+
+@app.route("/as-shown", methods=["POST"])
+def as_shown():
+    """What Pagure makes of a text in a page; its pages need a git repository."""
+    return query.text2markdown(flask.request.form["text"])
+
+
 with open(os.path.join(folder, "tokens.new"), "w") as f:
     json.dump(tokens, f)
 os.rename(os.path.join(folder, "tokens.new"), os.path.join(folder, "tokens.json"))
