@@ -191,10 +191,7 @@ func (d *directory) move(ctx context.Context, dir string, items []item) error {
 	}
 	d.at("move " + dir)
 	if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-		// The whole folder at once, when it is whole.
-		if err := d.verify(ctx, true, items); err != nil {
-			return err
-		}
+		// The whole folder at once.
 		if err := os.Rename(from, to); err != nil {
 			return err
 		}

@@ -85,7 +85,7 @@ func killed(t *testing.T, target testTarget, stride, random int) {
 		all = append(all, b.effects(t, release.NewBuildID(time.Date(2026, 11, 2+i, 0, 0, 0, 0, time.UTC), 1), uint64(10+i)))
 	}
 	n := b.lines(t, all[0])
-	if n < 30 {
+	if n < 20 {
 		t.Fatalf("only %d lines to be killed at", n)
 	}
 	stop := make(chan struct{})

@@ -170,10 +170,13 @@ type job struct {
 	stream release.Stream
 	build  release.BuildID // empty when nothing is out
 	work   *release.PublishWork
+	// checked are files of the spool whose digests were found to be right, by
+	// their paths.
+	checked map[string]entry
 }
 
 func (p *Publisher) newJob(e release.Effect) (*job, error) {
-	j := &job{Publisher: p, effect: e, stream: e.Stream, build: e.Publish.Release.Build, work: e.Publish}
+	j := &job{Publisher: p, effect: e, stream: e.Stream, build: e.Publish.Release.Build, work: e.Publish, checked: map[string]entry{}}
 	if err := j.stream.Validate(); err != nil {
 		return nil, err // it becomes a folder
 	}

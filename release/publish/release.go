@@ -223,9 +223,17 @@ func (j *job) obtain(ctx context.Context, w input) (size int64, err error) {
 	p := j.dir() + "/" + w.Name
 	to := j.local(p)
 	good := func() bool {
+		if n, ok := j.checked[p]; ok && n.Digest == w.Digest {
+			size = n.Size
+			return true // the spool is ours, and locked
+		}
 		d, n, err := digestOf(ctx, to)
 		size = n
-		return err == nil && d == w.Digest && (w.Size < 0 || n == w.Size)
+		if err != nil || d != w.Digest || w.Size >= 0 && n != w.Size {
+			return false
+		}
+		j.checked[p] = entry{w.Name, d, n}
+		return true
 	}
 	if good() {
 		return size, nil

@@ -81,7 +81,7 @@ type store interface {
 	put(ctx context.Context, staged bool, items []item) error
 	// verify reads files back and compares them with their digests.
 	verify(ctx context.Context, staged bool, items []item) error
-	// move brings what is staged to its path.
+	// move brings what is staged, and verified, to its path.
 	move(ctx context.Context, dir string, items []item) error
 	// swap makes a set, whose files are in the spool, the current one.
 	swap(ctx context.Context, s set) error
