@@ -8,6 +8,7 @@
 //	repo/                     an ostree repository in archive mode
 //	streams/STREAM/           what changes with each release: release.json, the
 //	                          pointer, and the pages and metadata beside it
+//	index.html                pages at the root, if there are any
 //	.assay/                   staged files, sets of files that are switched
 //	                          together, how far publishing has come
 //

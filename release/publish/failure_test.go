@@ -229,6 +229,20 @@ func TestDocumentationIsPublishedAsItWasWhenStaged(t *testing.T) {
 	}
 }
 
+func TestFrontPageFollowsThePointer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, inDirectory(t))
+	b.publisher.opt.Front = func(_ context.Context, e release.Effect) (Documents, error) {
+		return Documents{"index.html": []byte(e.Publish.Release.Build)}, nil
+	}
+	for i, id := range []release.BuildID{"20261102_01", "20261116_01"} {
+		b.publish(t, b.effects(t, id, uint64(2+i)))
+		if got, err := os.ReadFile(filepath.Join(b.root, "index.html")); err != nil || string(got) != string(id) {
+			t.Errorf("%v, %q", err, got)
+		}
+	}
+}
+
 func TestPathsThatLeaveTheTargetAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, p := range []string{"", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a\nb", "a\x00b"} {
@@ -247,6 +261,16 @@ func TestPathsThatLeaveTheTargetAreRefused(t *testing.T) {
 			t.Errorf("a page called %q is published", name)
 		}
 	}
+	b.publisher.opt.Documents = pages
+	for _, name := range []string{"repo/refs/heads/x", "../index.html", ".assay/state/test-43.json"} {
+		b.publisher.opt.Front = func(context.Context, release.Effect) (Documents, error) {
+			return Documents{name: []byte("x")}, nil
+		}
+		if _, err := b.publisher.Do(t.Context(), e[4]); err == nil {
+			t.Errorf("a page called %q is published at the root", name)
+		}
+	}
+	b.publisher.opt.Front = nil
 	signed := e[0].Publish.Signed
 	for _, name := range []string{"../evil.asc", "docs", "files.json"} {
 		e[0].Publish.Signed = append(append([]release.File(nil), signed...), release.File{Name: name, Digest: signed[0].Digest, Location: signed[0].Location})

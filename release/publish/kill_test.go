@@ -143,7 +143,7 @@ func childJobAt(c childJob, line int) childJob {
 
 func TestKilledPublisherIsFinishedByTheNext(t *testing.T) {
 	t.Parallel()
-	stride, random := 25, 2
+	stride, random := 30, 1 // a few seconds; all of them take minutes
 	if serverTests() {
 		stride, random = 1, 40
 	}

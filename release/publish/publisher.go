@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -43,6 +44,9 @@ type Options struct {
 	// Documents makes the pages and metadata that change with a release; nil is
 	// none but the pointer.
 	Documents func(ctx context.Context, e release.Effect) (Documents, error)
+	// Front makes pages at the root of the target, such as the list of streams.
+	// They follow the pointer, each replaced by itself.
+	Front func(ctx context.Context, e release.Effect) (Documents, error)
 	// Transport is for tests; nil is the usual one.
 	Transport http.RoundTripper
 }
@@ -53,8 +57,8 @@ type SummarySigner interface {
 	Summary(ctx context.Context, summary, old []byte) ([]byte, error)
 }
 
-// Documents are the files of streams/STREAM, by name; folders are allowed in
-// names. They are switched together with the pointer.
+// Documents are files by name; folders are allowed in names. Those of a stream
+// stand in streams/STREAM and are switched together with the pointer.
 type Documents map[string][]byte
 
 // New makes the publisher of the target that the policy calls name.
@@ -356,7 +360,34 @@ func (j *job) pointer(ctx context.Context) error {
 	if string(got) != string(files[pointerFile]) {
 		return fmt.Errorf("the pointer was switched, and %s is another still", j.pointerPath())
 	}
+	if err := j.front(ctx); err != nil {
+		return err
+	}
 	return j.tidy()
+}
+
+// front replaces the pages at the root.
+func (j *job) front(ctx context.Context) error {
+	if j.opt.Front == nil {
+		return nil
+	}
+	docs, err := j.opt.Front(ctx, j.effect)
+	if err != nil {
+		return fmt.Errorf("cannot make the front page: %w", err)
+	}
+	var items []item
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		if top, _, _ := strings.Cut(name, "/"); slices.Contains([]string{releasesDir, repoDir, streamsDir, ownDir}, top) {
+			return fmt.Errorf("a page at the root is called %s, which has a meaning of its own", name)
+		}
+		it, err := j.spoolFile(name, docs[name])
+		if err != nil {
+			return err
+		}
+		it.replace = true
+		items = append(items, it)
+	}
+	return j.store.put(ctx, false, items)
 }
 
 // maxDocument bounds one document, in bytes.

@@ -272,7 +272,7 @@ func (j *job) fetch(ctx context.Context, w input, to string) error {
 	_ = os.Remove(tmp)
 	if filepath.IsAbs(w.location) {
 		err := reflink(w.location, tmp)
-		if err != nil && j.config.LinkSources {
+		if err != nil && j.config.LinkSources && isForAll(w.location) {
 			err = os.Link(w.location, tmp)
 		}
 		if err == nil {
@@ -292,6 +292,13 @@ func (j *job) fetch(ctx context.Context, w input, to string) error {
 		return err
 	}
 	return os.Rename(tmp, to)
+}
+
+// isForAll reports whether a link to the file could be served: it is no symbolic
+// link, and others may read it.
+func isForAll(file string) bool {
+	info, err := os.Lstat(file)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0
 }
 
 // documentation copies the documentation as it is now; its digests are fixed

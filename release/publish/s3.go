@@ -200,6 +200,8 @@ func contentType(p string) string {
 	switch ext := path.Ext(p); ext {
 	case ".html", ".css", ".svg", ".png", ".xml":
 		return mime.TypeByExtension(ext)
+	case ".atom":
+		return "application/atom+xml"
 	case ".json":
 		return "application/json"
 	case ".asc", ".txt", ".md":
