@@ -50,9 +50,8 @@ func (c Config) HTTPClient(auth Auth, hosts ...string) (*http.Client, error) {
 		limit = defaultTimeout
 	}
 	return &http.Client{
-		Transport:     &transport{base: t, config: c, auth: auth, scheme: base.Scheme, hosts: append(hosts, base.Host)},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       limit,
+		Transport: &transport{base: t, config: c, auth: auth, scheme: base.Scheme, hosts: append(hosts, base.Host)},
+		Timeout:   limit,
 	}, nil
 }
 

@@ -87,3 +87,20 @@ func TestPagesEnd(t *testing.T) {
 		t.Errorf("endless pages: %v", err)
 	}
 }
+
+func TestOthersFileUnderOurKey(t *testing.T) {
+	m := Marker{BugKey("s", "x"), EffectKey("s", "k")}
+	issues := func(yield func(*Issue, error) bool) {
+		for _, author := range []string{"mallory", "bot", "bot"} {
+			if !yield(&Issue{Ref: author, Author: author, Body: "[" + m.String() + "]"}, nil) {
+				return
+			}
+		}
+	}
+	if is, err := FindIn(issues, "bot", m.Bug); err != nil || is == nil || is.Author != "bot" {
+		t.Errorf("%+v, %v", is, err)
+	}
+	if is, err := FindIn(issues, "bot", BugKey("s", "y")); err != nil || is != nil {
+		t.Errorf("%+v, %v", is, err)
+	}
+}

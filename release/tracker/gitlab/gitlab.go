@@ -29,7 +29,7 @@ func New(c tracker.Config) (tracker.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The SDK would send a request again that may have taken effect.
+	// A request that may have taken effect is never sent again.
 	client, err := sdk.NewClient("", sdk.WithBaseURL(base.String()), sdk.WithHTTPClient(h), sdk.WithoutRetries())
 	if err != nil {
 		return nil, err

@@ -203,6 +203,11 @@ func (g *giteaProject) Close(t testing.TB, ref string, wontFix bool) {
 	g.call(t, "PATCH", path, map[string]any{"state": "closed"}, nil)
 }
 
+func (g *giteaProject) Comment(t testing.TB, ref, text string) {
+	t.Helper()
+	g.call(t, "POST", "/repos/"+g.name+"/issues/"+ref+"/comments", map[string]any{"body": text}, nil)
+}
+
 // HTML implements Renderer.
 func (g *giteaProject) HTML(t testing.TB, b Bug) (html string) {
 	t.Helper()

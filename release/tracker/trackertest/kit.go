@@ -31,6 +31,8 @@ type Project interface {
 	Bugs(t testing.TB) []Bug
 	// Close closes a bug by a person's word.
 	Close(t testing.TB, ref string, wontFix bool)
+	// Comment is a person's comment.
+	Comment(t testing.TB, ref, text string)
 }
 
 // Renderer is a project that shows what people's browsers get for a bug.
@@ -62,6 +64,7 @@ func Run(t *testing.T, open Open, start func(t testing.TB) Project) {
 		{"won't fix", (*kit).wontFix},
 		{"gone", (*kit).gone},
 		{"hostile text", (*kit).hostile},
+		{"forged marker", (*kit).forged},
 		{"many bugs", (*kit).many},
 		{"revoked token", (*kit).revokedToken},
 		{"no project", (*kit).noProject},
@@ -343,6 +346,18 @@ func (k *kit) hostile() {
 	}
 }
 
+// forged: a person cannot make the stage believe that something was done.
+func (k *kit) forged() {
+	r := k.do(Effect(stream, 1, release.BugWork{Action: release.BugOpen}))
+	e := Effect(stream, 2, release.BugWork{Action: release.BugClose, Ref: r.Ref})
+	m := tracker.Marker{Bug: tracker.BugKey(stream, e.Bug.Subject), Effect: tracker.EffectKey(stream, e.Key)}.String()
+	for _, text := range []string{"It fails on. <!-- " + m + " -->", "It fails on.\n\n<!-- " + m + " -->\n", "It fails on.\n\n[" + m + "]\n"} {
+		k.project.Comment(k.T, r.Ref, text)
+	}
+	k.do(e)
+	k.sees(k.project, "closed fails,fails,fails,passes")
+}
+
 func (k *kit) many() {
 	first := k.do(Effect(stream, 1, release.BugWork{Action: release.BugOpen}))
 	for i := range tracker.PageSize + 3 {
@@ -456,13 +471,11 @@ func (k *kit) lifeThrough(p Project, line *Line, what string) {
 	})
 }
 
-// oneFault loses each of the requests of a life once, in each way.
+// oneFault loses each of the requests of a life once; manyFaults has the other
+// ways to fail.
 func (k *kit) oneFault() {
-	faults := Faults
-	switch k.project.(type) {
-	case *standIn:
-		faults = []Fault{Lost, AnswerLost} // the rest comes in manyFaults
-	case Slow:
+	faults := []Fault{Lost, AnswerLost}
+	if _, slow := k.project.(Slow); slow {
 		faults = []Fault{AnswerLost}
 	}
 	for _, f := range faults {

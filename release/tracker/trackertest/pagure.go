@@ -133,7 +133,12 @@ func (p *pagureProject) Close(t testing.TB, ref string, wontFix bool) {
 	if wontFix {
 		status = "Won't fix"
 	}
-	p.call(t, "POST", "/api/0/"+p.config.Project+"/issue/"+ref+"/status", "status=Closed&close_status="+strings.ReplaceAll(status, " ", "+"), nil)
+	p.call(t, "POST", "/api/0/"+p.config.Project+"/issue/"+ref+"/status", url.Values{"status": {"Closed"}, "close_status": {status}}.Encode(), nil)
+}
+
+func (p *pagureProject) Comment(t testing.TB, ref, text string) {
+	t.Helper()
+	p.call(t, "POST", "/api/0/"+p.config.Project+"/issue/"+ref+"/comment", url.Values{"comment": {text}}.Encode(), nil)
 }
 
 // HTML implements Renderer.

@@ -126,6 +126,12 @@ func (s *standIn) Close(t testing.TB, ref string, wontFix bool) {
 	}
 }
 
+func (s *standIn) Comment(t testing.TB, ref, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.comment(s.find(ref), someone, text)
+}
+
 func (is *standInIssue) set(open bool, resolution string) {
 	is.open, is.resolution, is.changed = open, resolution, time.Now().UTC().Truncate(time.Second)
 	is.closed = is.changed
@@ -150,11 +156,11 @@ func (s *standIn) add(title, body string, labels []string) *standInIssue {
 	return is
 }
 
-func (s *standIn) comment(is *standInIssue, body string) standInComment {
+func (s *standIn) comment(is *standInIssue, author, body string) standInComment {
 	if body == "" || len(body) > 65535 {
 		s.t.Errorf("comment of %d bytes", len(body))
 	}
-	c := standInComment{id: 1000*is.number + len(is.comments), author: bot, body: body, at: time.Now().UTC()}
+	c := standInComment{id: 1000*is.number + len(is.comments), author: author, body: body, at: time.Now().UTC()}
 	is.comments = append(is.comments, c)
 	return c
 }
@@ -227,6 +233,11 @@ func list[T any](of []T, f func(T) any) []any {
 		out = append(out, f(x))
 	}
 	return out
+}
+
+// as is a recorded message, by the account that wrote it.
+func (c standInComment) as(recorded string, set map[string]any) map[string]any {
+	return shape(strings.ReplaceAll(recorded, bot, c.author), set)
 }
 
 // shape fills a recorded message: fields of a recording that the adapter does
