@@ -54,7 +54,7 @@ func runChild(file string) error {
 	if err != nil {
 		return err
 	}
-	p, err := New("target", c.Target, Options{Spool: c.Spool, Summary: []SummarySigner{s}, Documents: pages, Transport: overSocket(c.Socket)})
+	p, err := New("target", c.Target, Options{Spool: c.Spool, Signers: []Signer{s}, Documents: pages, Transport: overSocket(c.Socket)})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,10 @@ type Config struct {
 	Trust sign.Trust `yaml:"trust"`
 	// StaticDeltas makes a static delta from the commit that is out to the next.
 	StaticDeltas bool `yaml:"static_deltas"`
+	// SameCommitOnFallback gives hosts the old commit again after a revocation.
+	// They go back to an older one only when told to, so without it the old
+	// content is released as a new commit, where there are signers for it.
+	SameCommitOnFallback bool `yaml:"same_commit_on_fallback"`
 	// Documentation is a folder that is published beside the images, as docs/.
 	Documentation string `yaml:"documentation"`
 	// LinkSources publishes hard links to the files of a build instead of copies

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/goccy/go-yaml"
 
 	"assay/artifact"
 	"assay/release"
@@ -333,5 +336,52 @@ func TestConfigurationsThatMakeNoSenseAreRefused(t *testing.T) {
 		if _, err := New("t", c, Options{Spool: t.TempDir()}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
+	}
+}
+
+// TestHostsTakeNoOlderCommit is why a fallback makes a new commit.
+func TestHostsTakeNoOlderCommit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, inDirectory(t))
+	b.config.SameCommitOnFallback = true
+	b.open(t)
+	first := b.effects(t, "20261102_01", 2)
+	b.publish(t, first)
+	b.publish(t, b.effects(t, "20261116_01", 3))
+	b.publish(t, revoked(first, "20261116_01", 4))
+	good := b.made["20261102_01"].Commits[0].Checksum
+	if got := b.follow(t); got != good {
+		t.Errorf("a new host gets %s", got)
+	}
+	client := filepath.Join(t.TempDir(), "client")
+	signtest.OSTree(t, "init", "--repo="+client, "--mode=archive")
+	signtest.OSTree(t, "remote", "add", "--repo="+client, "--no-gpg-verify", "r", "file://"+filepath.Join(b.root, "repo"))
+	const ref = "test/43/x86_64/host"
+	signtest.OSTree(t, "pull", "--repo="+client, "r", ref+"@"+b.made["20261116_01"].Commits[0].Checksum)
+	out, err := exec.Command("ostree", "pull", "--repo="+client, "--timestamp-check", "r", ref).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "older") {
+		t.Errorf("a host with the revoked commit: %v\n%s", err, out)
+	}
+}
+
+func TestConfigurationIsReadFromYAML(t *testing.T) {
+	t.Parallel()
+	const text = `
+- directory: {path: /srv/releases}
+  url: https://example.org/
+  trust: {openpgp: [/etc/assay/key.asc], ed25519: [/etc/assay/key.pub], require: [checksums, images, commits, attestation]}
+  static_deltas: true
+  documentation: /srv/docs
+  link_sources: true
+  same_commit_on_fallback: true
+- rsync: {host: mirror@example.org, port: 2222, path: /srv/releases, identity_file: /etc/assay/ssh, known_hosts: /etc/assay/known_hosts}
+- s3: {endpoint: s3.example.org, bucket: releases, prefix: fedora, region: eu-1, credentials_file: /etc/assay/s3, profile: assay, plain_http: true}
+`
+	var c []Config
+	if err := yaml.UnmarshalWithOptions([]byte(text), &c, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	if len(c) != 3 || !c[0].LinkSources || c[0].Trust.Require[3] != sign.Attestation || c[1].Rsync.Port != 2222 || !c[2].S3.Plain {
+		t.Errorf("%+v", c)
 	}
 }

@@ -38,9 +38,9 @@ type Options struct {
 	// files on their way. On the file system of a directory target, nothing is
 	// copied. Each target has a folder of its own in it.
 	Spool string
-	// Summary signs the summary of the ostree repository; none leaves it
-	// unsigned.
-	Summary []SummarySigner
+	// Signers sign the summary of the ostree repository, and the commits of a
+	// fallback. None leaves the summary unsigned.
+	Signers []Signer
 	// Documents makes the pages and metadata that change with a release; nil is
 	// none but the pointer.
 	Documents func(ctx context.Context, e release.Effect) (Documents, error)
@@ -51,10 +51,10 @@ type Options struct {
 	Transport http.RoundTripper
 }
 
-// SummarySigner signs a summary and returns it together with old signatures, in
-// the form of summary.sig. A sign.Signer is one.
-type SummarySigner interface {
-	Summary(ctx context.Context, summary, old []byte) ([]byte, error)
+// Signer signs bytes that ostree keeps signatures of, and returns the signature
+// together with old ones, in the form of summary.sig. A sign.Signer is one.
+type Signer interface {
+	SignOSTree(ctx context.Context, what string, message, old []byte) ([]byte, error)
 }
 
 // Documents are files by name; folders are allowed in names. Those of a stream

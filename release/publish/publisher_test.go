@@ -58,7 +58,7 @@ func newBench(t testing.TB, target testTarget) *bench {
 func (b *bench) open(t testing.TB) {
 	t.Helper()
 	var err error
-	b.publisher, err = New("target", b.config, Options{Spool: b.spool, Summary: []SummarySigner{b.signer}, Documents: pages, Transport: overSocket(b.socket)})
+	b.publisher, err = New("target", b.config, Options{Spool: b.spool, Signers: []Signer{b.signer}, Documents: pages, Transport: overSocket(b.socket)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func (b *bench) effects(t testing.TB, id release.BuildID, seq uint64) []release.
 
 // revoked turns effects into those of a fallback from a revoked release.
 func revoked(effects []release.Effect, bad release.BuildID, at uint64) []release.Effect {
-	r := &release.Release{Revoked: &release.Said{Seq: at, Word: release.Word{Reason: "does not boot"}}}
+	r := &release.Release{Revoked: &release.Said{Seq: at, At: time.Unix(1797000000, 0), Word: release.Word{Reason: "does not boot"}}}
 	r.Build = bad
 	for _, e := range effects {
 		e.Publish.Fallback, e.Publish.Revoked = true, r
@@ -183,15 +183,19 @@ func images(b *signtest.Build) []release.Artifact {
 }
 
 // follow pulls the ref over HTTP as a host does, with signatures wanted, and
-// returns the commit it got.
-func (b *bench) follow(t testing.TB) string {
+// returns the commit it got. It may have others already, and takes none that is
+// older.
+func (b *bench) follow(t testing.TB, has ...string) string {
 	t.Helper()
 	server := httptest.NewServer(http.FileServer(http.Dir(b.root)))
 	defer server.Close()
 	client := filepath.Join(t.TempDir(), "client")
 	signtest.OSTree(t, "init", "--repo="+client, "--mode=archive")
 	signtest.OSTree(t, "remote", "add", "--repo="+client, "--set=gpg-verify=true", "--set=gpg-verify-summary=true", "--gpg-import="+b.key.Public, "r", server.URL+"/repo")
-	signtest.OSTree(t, "pull", "--repo="+client, "r", "test/43/x86_64/host")
+	for _, c := range has {
+		signtest.OSTree(t, "pull", "--repo="+client, "r", "test/43/x86_64/host@"+c)
+	}
+	signtest.OSTree(t, "pull", "--repo="+client, "--timestamp-check", "r", "test/43/x86_64/host")
 	signtest.OSTree(t, "fsck", "--repo="+client)
 	return signtest.OSTree(t, "rev-parse", "--repo="+client, "r:test/43/x86_64/host")
 }
@@ -259,8 +263,14 @@ func conform(t *testing.T, target testTarget) {
 	if p := b.look(t); p.Build != "20261121_01" || p.Revoked == nil || p.Revoked.Build != "20261205_01" || p.Revoked.Reason != "does not boot" {
 		t.Fatalf("pointer %+v", p)
 	}
-	if got := b.follow(t); got != b.made["20261121_01"].Commits[0].Checksum {
-		t.Errorf("hosts get %s", got)
+	// Hosts that have the revoked commit get the old content as a newer commit.
+	got, tested := b.follow(t, b.made["20261205_01"].Commits[0].Checksum), b.made["20261121_01"].Commits[0].Checksum
+	c := b.look(t).Commits[0]
+	if c.Commit != got || c.Tested != tested || got == tested {
+		t.Errorf("hosts get %s, the pointer says %+v", got, c)
+	}
+	if diff := signtest.OSTree(t, "diff", "--repo="+filepath.Join(b.root, "repo"), tested, got); diff != "" {
+		t.Errorf("the content differs:\n%s", diff)
 	}
 
 	// What was published never changes.

@@ -419,12 +419,44 @@ func (j *job) commits(ctx context.Context) (out []published, err error) {
 		if d := detached[p.checksum]; d != nil {
 			p.detached = d.Bytes()
 		}
+		if err := j.renew(ctx, &p); err != nil {
+			return nil, err
+		}
 		if err := checkPath(p.ref); err != nil || strings.Contains(p.ref, "..") {
 			return nil, fmt.Errorf("ref %.100q cannot be published", p.ref)
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// renew gives the content of a release that is out again a new commit, later than
+// that of the release that was revoked: a host does not go to a commit older than
+// its own. The commit follows from the history alone.
+func (j *job) renew(ctx context.Context, p *published) error {
+	r := j.work.Revoked
+	if !j.work.Fallback || r == nil || r.Revoked == nil || len(j.opt.Signers) == 0 || j.config.SameCommitOnFallback {
+		return nil
+	}
+	old, err := commit.Parse(p.raw)
+	if err != nil {
+		return err
+	}
+	c := old.Promote(commit.Origin{Of: p.tested, Build: string(j.stream) + "/" + string(j.build), Ref: p.ref, Parent: p.checksum,
+		Why: fmt.Sprintf("%s was revoked, and hosts that have it take no older commit", r.Build)})
+	c.Time = r.Revoked.At
+	p.raw = c.Bytes()
+	p.checksum = commit.Checksum(p.raw)
+	// Signed once, as long as the spool lasts.
+	keep := filepath.Join(j.Publisher.work, "commits", p.checksum)
+	if b, err := os.ReadFile(keep); err == nil && j.config.Trust.VerifyOSTree(ctx, "ostree commit", p.raw, b) == nil { //nolint:gosec // our spool
+		p.detached = b
+		return nil
+	}
+	if p.detached, err = j.sign(ctx, "ostree commit "+p.checksum, p.raw); err != nil {
+		return err
+	}
+	return writeFile(j.tmp(), keep, p.detached)
 }
 
 // signed reads what a signer made of a commit; the spool keeps it for the time

@@ -315,17 +315,22 @@ func (j *job) summary(ctx context.Context, heads map[string]string) (map[string]
 		return nil, err
 	}
 	files := map[string][]byte{"summary": summary}
-	var sig []byte
-	for _, s := range j.opt.Summary {
-		if sig, err = s.Summary(ctx, summary, sig); err != nil {
-			return nil, err
-		}
-	}
+	sig, err := j.sign(ctx, "ostree summary", summary)
 	if sig != nil {
 		files["summary.sig"] = sig
-		if err := j.config.Trust.VerifySummary(ctx, summary, sig); err != nil {
+	}
+	return files, err
+}
+
+// sign has all signers sign something of ostree's; without any it returns nil.
+func (j *job) sign(ctx context.Context, what string, message []byte) (sig []byte, err error) {
+	for _, s := range j.opt.Signers {
+		if sig, err = s.SignOSTree(ctx, what, message, sig); err != nil {
 			return nil, err
 		}
 	}
-	return files, nil
+	if sig == nil {
+		return nil, nil
+	}
+	return sig, j.config.Trust.VerifyOSTree(ctx, what, message, sig)
 }

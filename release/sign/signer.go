@@ -342,15 +342,16 @@ func (s *Signer) rawForm() form {
 	return binary
 }
 
-// Summary signs the summary of an ostree repository, whose signatures are
-// returned as summary.sig has them, together with those in old, if any.
-func (s *Signer) Summary(ctx context.Context, summary, old []byte) ([]byte, error) {
-	b, err := s.addSignature(ctx, payload{name: "summary"}, summary, old)
+// SignOSTree signs what a publisher has to make at the last moment: the summary
+// of a repository, or the commit of a fallback. The signatures are returned in
+// the form of summary.sig and of .commitmeta, together with those in old, if any.
+func (s *Signer) SignOSTree(ctx context.Context, what string, message, old []byte) ([]byte, error) {
+	b, err := s.addSignature(ctx, payload{name: what}, message, old)
 	if err == nil {
-		err = s.trust.VerifySummary(ctx, summary, b)
+		err = s.trust.VerifyOSTree(ctx, what, message, b)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot sign ostree summary with key %s: %w", s.name, err)
+		return nil, fmt.Errorf("cannot sign %s with key %s: %w", what, s.name, err)
 	}
 	return b, nil
 }

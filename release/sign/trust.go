@@ -325,15 +325,16 @@ func ostreeKnowsEd25519(ctx context.Context) bool {
 	return err == nil && strings.Contains(string(out), "sign-ed25519")
 }
 
-// VerifySummary verifies the signatures of a repository's summary.
-func (t Trust) VerifySummary(ctx context.Context, summary, signatures []byte) error {
+// VerifyOSTree verifies the signatures of a repository's summary, or of a commit:
+// there has to be one by a key of each kind that is trusted.
+func (t Trust) VerifyOSTree(ctx context.Context, what string, message, signatures []byte) error {
 	v, err := t.at()
 	if err != nil {
-		return fmt.Errorf("cannot verify ostree summary: %w", err)
+		return fmt.Errorf("cannot verify %s: %w", what, err)
 	}
 	defer func() { _ = os.RemoveAll(v.dir) }()
-	if err := v.ostreeSignatures(ctx, summary, signatures); err != nil {
-		return fmt.Errorf("cannot publish ostree summary: %w", err)
+	if err := v.ostreeSignatures(ctx, message, signatures); err != nil {
+		return fmt.Errorf("cannot trust %s: %w", what, err)
 	}
 	return nil
 }

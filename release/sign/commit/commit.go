@@ -136,9 +136,11 @@ type Origin struct {
 func (c *Commit) Promote(o Origin) *Commit {
 	p := *c
 	p.Parent = o.Parent
-	p.Metadata = slices.DeleteFunc(slices.Clone(c.Metadata), func(e Entry) bool {
-		return slices.Contains([]string{KeyBinding, KeyCollection, KeyPromotionOf, KeyBuild, KeyWhy}, e.Key)
-	})
+	drop := []string{KeyBinding, KeyPromotionOf, KeyBuild, KeyWhy}
+	if !slices.Contains(c.Get(KeyBinding).Strings(), o.Ref) {
+		drop = append(drop, KeyCollection) // another ref is of another collection
+	}
+	p.Metadata = slices.DeleteFunc(slices.Clone(c.Metadata), func(e Entry) bool { return slices.Contains(drop, e.Key) })
 	p.Metadata = append(p.Metadata, textsEntry(KeyBinding, o.Ref),
 		textEntry(KeyPromotionOf, o.Of), textEntry(KeyBuild, o.Build), textEntry(KeyWhy, o.Why))
 	return &p

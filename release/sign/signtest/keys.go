@@ -141,7 +141,7 @@ func NewBuild(t testing.TB, dir string, id release.BuildID) *Build {
 	Write(t, filepath.Join(tree, "usr/lib/os-release"), []byte("VERSION="+string(id)+"\n"), 0o644)
 	Write(t, filepath.Join(tree, "usr/bin/same"), bytes.Repeat([]byte("the same in each build\n"), 1000), 0o755)
 	OSTree(t, "init", "--repo="+repo, "--mode=archive")
-	sum := OSTree(t, "commit", "--repo="+repo, "-b", ref, "--tree=dir="+tree, "--timestamp=2026-11-21 10:00:00 +0000", "--add-metadata-string=version=43."+string(id))
+	sum := OSTree(t, "commit", "--repo="+repo, "-b", ref, "--tree=dir="+tree, "--timestamp="+id.Date()+" 10:00:00 +0000", "--add-metadata-string=version=43."+string(id))
 	b.Commits = []release.Commit{{Arch: artifact.X8664, Ref: ref, Checksum: sum, Repo: repo, Version: "43." + string(id)}}
 	return b
 }
