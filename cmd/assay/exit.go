@@ -10,6 +10,7 @@ import (
 	"assay/cloudinit"
 	"assay/harness"
 	"assay/harness/disk"
+	"assay/release"
 	"assay/reports"
 	"assay/reports/known"
 )
@@ -31,6 +32,12 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// refusedError is a change that evidence or policy speaks against.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
 
 // exitError asks for a status without a message of its own: all was said.
 type exitError int
@@ -80,11 +87,12 @@ func statusOf(err error) int {
 		pick  *harness.SelectionError
 		infra *harness.InfraError
 		down  *harness.ImageError
+		no    *refusedError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &image), errors.As(err, &seed), errors.As(err, &list), errors.As(err, &file), errors.As(err, &newer), errors.As(err, &pick):
 		return exitUsage
-	case errors.As(err, &down):
+	case errors.As(err, &down), errors.As(err, &no), errors.Is(err, release.ErrNotAllowed):
 		return exitRejected
 	case errors.As(err, &infra):
 		return exitUndecided

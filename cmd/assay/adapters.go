@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"assay/release"
+	"assay/release/config"
+	"assay/release/engine"
+	"assay/release/packages"
+	"assay/release/publish"
+	"assay/release/sign"
+	"assay/release/tracker"
+	"assay/release/tracker/trackers"
+)
+
+// This file is where adapters are plugged in: what the configuration has by
+// name becomes what the engine calls.
+
+// adapterNames are the adapters that the configuration has.
+func adapterNames(cfg *config.Config) map[engine.Target]bool {
+	out := map[engine.Target]bool{}
+	put := func(kind release.EffectKind, names ...string) {
+		for _, n := range names {
+			out[engine.Target{Kind: kind, Name: n}] = true
+		}
+	}
+	put(release.EffectSign, slices.Collect(maps.Keys(cfg.Keys))...)
+	put(release.EffectPublish, slices.Collect(maps.Keys(cfg.Targets))...)
+	put(release.EffectBug, slices.Collect(maps.Keys(cfg.Trackers))...)
+	put(release.EffectAnnounce, slices.Collect(maps.Keys(cfg.Announce))...)
+	put(release.EffectRebuild, slices.Collect(maps.Keys(cfg.Rebuild))...)
+	return out
+}
+
+// sections are where the configuration has the adapters of a kind.
+var sections = map[release.EffectKind]string{release.EffectSign: "keys", release.EffectPublish: "targets", release.EffectBug: "trackers",
+	release.EffectAnnounce: "announce", release.EffectRebuild: "rebuild"}
+
+// missingAdapters are those that policies name and the configuration lacks.
+func missingAdapters(cfg *config.Config) (out []string) {
+	have := adapterNames(cfg)
+	for _, p := range cfg.Streams() {
+		for _, t := range wantedAdapters(p) {
+			if !have[t] {
+				out = append(out, fmt.Sprintf("the policy of %s names %q, and no such adapter is configured: add %s.%[2]s to %s", p.Stream, t.Name, sections[t.Kind], cfg.Path))
+			}
+		}
+	}
+	return out
+}
+
+func wantedAdapters(p *release.Policy) (out []engine.Target) {
+	for _, k := range p.Keys {
+		out = append(out, engine.Target{Kind: release.EffectSign, Name: k.Name})
+	}
+	for _, t := range p.Targets {
+		out = append(out, engine.Target{Kind: release.EffectPublish, Name: t.Name})
+	}
+	for _, t := range p.Trackers {
+		out = append(out, engine.Target{Kind: release.EffectBug, Name: t.Name})
+	}
+	for _, c := range p.Announce {
+		out = append(out, engine.Target{Kind: release.EffectAnnounce, Name: c.Name})
+	}
+	if p.Follow != nil && p.Follow.Rebuild {
+		out = append(out, engine.Target{Kind: release.EffectRebuild, Name: p.Follow.Rebuilder})
+	}
+	return out
+}
+
+// openAdapters makes every adapter of the configuration, so that what is wrong
+// with one is known before a release waits for it.
+func openAdapters(cfg *config.Config, log release.Log) (map[engine.Target]release.Performer, error) {
+	out := map[engine.Target]release.Performer{}
+	var signers []publish.Signer
+	for _, name := range slices.Sorted(maps.Keys(cfg.Keys)) {
+		k := cfg.Keys[name]
+		s, err := sign.New(name, k, sign.Options{Spool: filepath.Join(cfg.Spool, "signed"), Promotion: cfg.Promotion})
+		if err != nil {
+			return nil, configError(cfg, "keys", name, err)
+		}
+		out[engine.Target{Kind: release.EffectSign, Name: name}] = s
+		if k.Bus == nil && (len(k.Sign) == 0 || slices.Contains(k.Sign, sign.Commits)) {
+			signers = append(signers, s)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
+		p, err := publish.New(name, cfg.Targets[name], publish.Options{Spool: filepath.Join(cfg.Spool, "targets"), Signers: signers, Documents: documents(cfg, log)})
+		if err != nil {
+			return nil, configError(cfg, "targets", name, err)
+		}
+		out[engine.Target{Kind: release.EffectPublish, Name: name}] = p
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Trackers)) {
+		var (
+			t   release.Performer = folder{cfg.Trackers[name].Folder}
+			err error
+		)
+		if cfg.Trackers[name].Folder == "" {
+			t, err = trackers.New(name, cfg.Trackers[name].Config, tracker.Options{Changes: packageChanges(log)})
+		}
+		if err != nil {
+			return nil, configError(cfg, "trackers", name, err)
+		}
+		out[engine.Target{Kind: release.EffectBug, Name: name}] = t
+	}
+	for name, f := range cfg.Announce {
+		out[engine.Target{Kind: release.EffectAnnounce, Name: name}] = folder{f.Folder}
+	}
+	for name, f := range cfg.Rebuild {
+		out[engine.Target{Kind: release.EffectRebuild, Name: name}] = folder{f.Folder}
+	}
+	return out, nil
+}
+
+func configError(cfg *config.Config, section, name string, err error) error {
+	return &usageError{fmt.Errorf("%s: %s.%s: %w", cfg.Path, section, name, err)}
+}
+
+// documents makes the pages and the metadata of a stream that are published
+// with its pointer; nil is none.
+func documents(*config.Config, release.Log) func(context.Context, release.Effect) (publish.Documents, error) {
+	return nil
+}
+
+// packageLines bounds the package differences in a bug.
+const packageLines = 100
+
+// packageChanges reads two package manifests from the history and compares
+// them.
+func packageChanges(log release.Log) func(ctx context.Context, good, bad uint64) ([]string, error) {
+	return func(ctx context.Context, good, bad uint64) ([]string, error) {
+		from, err := manifestAt(ctx, log, good)
+		if err != nil {
+			return nil, err
+		}
+		to, err := manifestAt(ctx, log, bad)
+		if err != nil {
+			return nil, err
+		}
+		text := strings.TrimRight(packages.Compare(from, to).Text(packageLines), "\n")
+		if text == "" {
+			return nil, nil
+		}
+		return strings.Split(text, "\n"), nil
+	}
+}
+
+// manifestAt is the package manifest that stands at a place of the history; none
+// at 0.
+func manifestAt(ctx context.Context, log release.Log, seq uint64) ([]string, error) {
+	if seq == 0 {
+		return nil, nil
+	}
+	for r, err := range log.Read(ctx, seq-1) {
+		if err == nil {
+			err = r.Err
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the packages in event %d: %w", seq, err)
+		}
+		e, err := release.Decode(r.Raw)
+		if err != nil {
+			return nil, err
+		}
+		if f, ok := e.Fact.(*release.PackagesListed); ok && r.Seq == seq {
+			return f.Packages, nil
+		}
+		break
+	}
+	return nil, fmt.Errorf("event %d is no package manifest", seq)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"assay/release"
+)
+
+// folder is an adapter that writes each effect as a file, for other programs to
+// take up: a mailer, a bot, a build system. An effect has one file, which
+// appears whole and is never written again.
+type folder struct{ dir string }
+
+// deed is the file.
+type deed struct {
+	Key    release.EffectKey  `json:"key"`
+	Kind   release.EffectKind `json:"kind"`
+	Stream release.Stream     `json:"stream"`
+	Target string             `json:"target"`
+	Work   any                `json:"work"`
+}
+
+// Do implements release.Performer.
+func (f folder) Do(_ context.Context, e release.Effect) (release.Receipt, error) {
+	r, err := f.write(e)
+	if err != nil {
+		return r, fmt.Errorf("cannot write %s into folder %s: %w", e.Key, f.dir, err)
+	}
+	return r, nil
+}
+
+func (f folder) write(e release.Effect) (r release.Receipt, err error) {
+	d := deed{Key: e.Key, Kind: e.Kind, Stream: e.Stream, Target: e.Target}
+	switch e.Kind {
+	case release.EffectBug:
+		d.Work, r.Ref = e.Bug, e.Bug.Ref
+		if r.Ref == "" {
+			// One bug for a subject, whatever happens to it.
+			sum := sha256.Sum256([]byte(string(e.Stream) + "\n" + string(e.Bug.Subject)))
+			r.Ref = hex.EncodeToString(sum[:6])
+		}
+	case release.EffectAnnounce:
+		d.Work = e.Announce
+	case release.EffectRebuild:
+		d.Work = e.Rebuild
+	default:
+		return r, fmt.Errorf("a folder cannot do %s: %w", e.Kind, release.ErrPermanent)
+	}
+	raw, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return r, err
+	}
+	path := filepath.Join(f.dir, deedName(e.Key))
+	r.URL = (&url.URL{Scheme: "file", Path: path}).String()
+	return r, writeOnce(path, append(raw, '\n'))
+}
+
+// deedName is a file name that a key has for itself.
+func deedName(k release.EffectKey) string {
+	name := url.PathEscape(string(k))
+	if len(name) > 200 {
+		sum := sha256.Sum256([]byte(k))
+		name = name[:150] + "-" + hex.EncodeToString(sum[:])[:32]
+	}
+	return name + ".json"
+}
+
+// writeOnce puts a file on stable storage, unless it is there.
+func writeOnce(path string, data []byte) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
+	if err != nil {
+		return err
+	}
+	// A link, unlike a renaming, never replaces what is there.
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"assay/release"
+	"assay/release/config"
+	"assay/release/engine"
+	"assay/release/history"
+)
+
+func newServeCommand() *cobra.Command {
+	f := &stageFlags{}
+	var once bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the release stage: decide, release, answer questions",
+		Long: `Runs the release stage: asks for tests, decides at release dates, has releases
+signed, published and announced and bugs filed, each once, and answers over HTTP.
+It ends in order at SIGTERM and SIGINT; killed at any moment, it goes on from there
+when it is started again. One process at a time has the history open; other assay
+commands reach it through this one.
+
+  /v1/status[/STREAM]              how streams stand
+  /v1/decision/STREAM[?at=TIME]    what is decided and why
+  /v1/builds/STREAM[/BUILD]        builds
+  /greenwave/api/v1.0/             the decision call of Greenwave
+  /waiverdb/api/v1.0/              waivers in the form of WaiverDB
+  /metrics, /healthz               for monitoring
+
+Everybody who reaches the address may read these. Reading the history itself and
+changing anything needs a token from the file that serve.tokens names. With --once it
+does what is due now, answers nobody and ends: for cron, and for rehearsals.`,
+		Example: `  assay serve --config /etc/assay/assay.yaml
+  assay serve --once
+  curl -s http://127.0.0.1:8470/v1/status/fedora-43 | jq .out.build`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runServe(c, f, once) },
+	}
+	f.addTo(c)
+	c.Flags().BoolVar(&once, "once", false, "do what is due now and end")
+	return c
+}
+
+// service is a running release stage.
+type service struct {
+	cfg    *config.Config
+	log    *history.History
+	engine *engine.Engine
+	tokens *tokens
+	now    func() time.Time
+	tell   *slog.Logger
+}
+
+func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
+	cfg, err := f.readConfig()
+	if err != nil {
+		return err
+	}
+	frozen, err := f.now(cfg)
+	if err != nil {
+		return err
+	}
+	if !frozen.IsZero() && !once {
+		return usagef("a service needs a clock that goes: --clock is for serve --once")
+	}
+	for _, m := range missingAdapters(cfg) {
+		err = errors.Join(err, usagef("%s", m))
+	}
+	if err != nil {
+		return err
+	}
+	s := &service{cfg: cfg, now: time.Now, tell: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))}
+	if !frozen.IsZero() {
+		s.now = func() time.Time { return frozen }
+	}
+	if s.tokens, err = readTokens(cfg.Serve.Tokens); err != nil {
+		return err
+	}
+	if !hasHistory(cfg) {
+		return noHistory(cfg)
+	}
+	if s.log, err = s.openHistory(c.Context()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.log.Close()) }()
+	adapters, err := openAdapters(cfg, s.log)
+	if err != nil {
+		return err
+	}
+	s.engine, err = engine.New(c.Context(), engine.Config{Log: s.log, Policies: cfg.Streams(), Adapters: adapters, Now: s.now,
+		Timeouts: cfg.Serve.EffectTimeout, Alone: cfg.History.URL == "",
+		Tell: func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }})
+	if err != nil {
+		return err
+	}
+	if err := s.engine.With(c.Context(), func(st *release.State) error {
+		if st.Head().Seq == 0 {
+			return noHistory(cfg)
+		}
+		for _, x := range st.Findings() {
+			s.tell.Error("the history is damaged: nothing is released until somebody has looked", "event", x.Seq, "finding", x.Text)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if once {
+		return s.once(c)
+	}
+	return s.run(c.Context(), adapters)
+}
+
+// openHistory waits for a command that has the history open for a moment.
+func (s *service) openHistory(ctx context.Context) (*history.History, error) {
+	limit, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		h, err := openHistory(ctx, s.cfg, func(format string, args ...any) { s.tell.Warn(fmt.Sprintf(format, args...)) })
+		if !errors.Is(err, history.ErrLocked) || !pause(limit, 50*time.Millisecond) {
+			return h, err
+		}
+	}
+}
+
+// once does what is due and says how everything stands.
+func (s *service) once(c *cobra.Command) error {
+	if _, err := s.engine.Step(c.Context()); err != nil {
+		return err
+	}
+	known := adapterNames(s.cfg)
+	return s.engine.With(c.Context(), func(st *release.State) error {
+		for _, p := range s.cfg.Streams() {
+			if err := standingOf(p, st, known, s.now()).text(c.OutOrStdout()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// shutdownTime is how long requests that are being answered may take when the
+// service is to end.
+const shutdownTime = 5 * time.Second
+
+// run serves until ctx ends.
+func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Performer) error {
+	l, err := net.Listen("tcp", s.cfg.Serve.Listen)
+	if err != nil {
+		return usagef("cannot listen at serve.listen: %w", err)
+	}
+	address := filepath.Join(s.cfg.History.Dir, addressFile)
+	if err := writeAddress(address, l.Addr()); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer func() { _ = os.Remove(address) }()
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.tell.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return ctx }}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	wg.Go(func() { _ = s.engine.Run(ctx, s.cfg.Serve.Tick) })
+	wg.Go(func() { s.watchBugs(ctx, adapters) })
+	s.tell.Info("serving", "url", "http://"+l.Addr().String(), "history", s.cfg.History.Dir, "streams", len(s.cfg.Streams()))
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-served:
+		err = fmt.Errorf("cannot go on serving at %s: %w", l.Addr(), err)
+	}
+	cancel()
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer stop()
+	if serr := server.Shutdown(end); serr != nil {
+		_ = server.Close()
+	}
+	wg.Wait()
+	s.tell.Info("ended in order")
+	return err
+}
+
+// addressFile stands in the history's folder while a service has it open.
+const addressFile = "serve.json"
+
+type address struct {
+	URL string `json:"url"`
+	PID int    `json:"pid"`
+}
+
+func writeAddress(path string, a net.Addr) error {
+	raw, err := json.Marshal(address{"http://" + a.String(), os.Getpid()})
+	if err == nil {
+		err = os.WriteFile(path+".new", append(raw, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write down where the service is reached: %w", err)
+	}
+	return nil
+}
+
+func readAddress(cfg *config.Config) (address, error) {
+	var a address
+	raw, err := os.ReadFile(filepath.Join(cfg.History.Dir, addressFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, errNoService
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &a)
+	}
+	return a, err
+}
+
+// How often trackers are asked, and how long an answer may take.
+const (
+	pollBugs    = 10 * time.Minute
+	bugsTimeout = 2 * time.Minute
+)
+
+// watchBugs records what people do to bugs, so that it is respected.
+func (s *service) watchBugs(ctx context.Context, adapters map[engine.Target]release.Performer) {
+	every := s.cfg.Serve.PollBugs
+	if every == 0 {
+		every = pollBugs
+	}
+	for pause(ctx, every) {
+		for _, p := range s.cfg.Streams() {
+			for _, t := range p.Trackers {
+				tracker, ok := adapters[engine.Target{Kind: release.EffectBug, Name: t.Name}].(release.Tracker)
+				if !ok {
+					continue
+				}
+				if err := s.lookAtBugs(ctx, p, t.Name, tracker); err != nil && ctx.Err() == nil {
+					s.tell.Warn("cannot see what people did to bugs", "stream", p.Stream, "tracker", t.Name, "error", err)
+				}
+			}
+		}
+	}
+}
+
+func (s *service) lookAtBugs(ctx context.Context, p *release.Policy, name string, t release.Tracker) error {
+	ctx, cancel := context.WithTimeout(ctx, bugsTimeout)
+	defer cancel()
+	type standing struct{ open, wontFix bool }
+	known := map[string]standing{}
+	var refs []string
+	if err := s.engine.With(ctx, func(st *release.State) error {
+		for _, b := range st.Line(p.Stream).Bugs() {
+			if b.Tracker == name && b.Ref != "" {
+				known[b.Ref] = standing{b.Open, b.WontFix}
+				refs = append(refs, b.Ref)
+			}
+		}
+		return nil
+	}); err != nil || len(refs) == 0 {
+		return err
+	}
+	seen, err := t.Bugs(ctx, refs)
+	if err != nil {
+		return err
+	}
+	for _, o := range seen {
+		if was, ok := known[o.Ref]; !ok || was == (standing{o.Open, o.WontFix}) {
+			continue
+		}
+		e, err := release.NewEvent(p.Stream, s.now(), release.Self, &o)
+		if err == nil {
+			err = s.engine.Record(ctx, p, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"assay/release"
+	"assay/release/engine"
+	"assay/release/greenwave"
+	"assay/reports"
+)
+
+// handler answers over HTTP.
+func (s *service) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.Handle("GET /metrics", s.metrics())
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/status/{stream}", s.status)
+	mux.HandleFunc("GET /v1/decision/{stream}", s.decision)
+	mux.HandleFunc("GET /v1/builds/{stream}", s.builds)
+	mux.HandleFunc("GET /v1/builds/{stream}/{build}", s.builds)
+	mux.HandleFunc("GET /v1/log/findings", s.withToken(func(w http.ResponseWriter, _ *http.Request, _ string) {
+		reply(w, http.StatusOK, orEmpty(s.log.Findings()))
+	}))
+	mux.HandleFunc("GET /v1/log/events", s.withToken(s.logEvents))
+	mux.HandleFunc("GET /v1/log/wait", s.withToken(s.logWait))
+	mux.HandleFunc("POST /v1/log/events", s.withToken(s.logAppend))
+	mux.Handle("/greenwave/", http.StripPrefix("/greenwave", greenwave.Handler(s.greenwavePolicies, s.greenwaveEvidence)))
+	s.waiverHandlers(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func orEmpty(f []release.Finding) []release.Finding {
+	if f == nil {
+		return []release.Finding{}
+	}
+	return f
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{"message":"cannot encode the answer"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// The client is gone when this fails; there is nobody to tell.
+	_, _ = w.Write(append(raw, '\n'))
+}
+
+func replyError(w http.ResponseWriter, status int, err error) {
+	reply(w, status, map[string]string{"message": reports.Line(err.Error(), 2000)})
+}
+
+// read answers with what make makes of the state.
+func (s *service) read(w http.ResponseWriter, r *http.Request, make func(st *release.State, now time.Time) (any, error)) {
+	var out any
+	do := func(st *release.State, now time.Time) (err error) {
+		if out, err = make(st, now); err == nil {
+			// Encoded here, while nobody changes the state.
+			var raw []byte
+			raw, err = json.Marshal(out)
+			out = json.RawMessage(raw)
+		}
+		return err
+	}
+	err := s.at(r.Context(), r.URL.Query().Get("at"), do)
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		replyError(w, http.StatusNotFound, err)
+	case err != nil:
+		replyError(w, http.StatusServiceUnavailable, err)
+	default:
+		reply(w, http.StatusOK, out)
+	}
+}
+
+// at gives do the state, now or as of a time past.
+func (s *service) at(ctx context.Context, at string, do func(*release.State, time.Time) error) error {
+	if at == "" {
+		return s.engine.With(ctx, func(st *release.State) error { return do(st, s.now()) })
+	}
+	t, err := parseMoment(at, time.Time{})
+	if err != nil {
+		return usagef("at: %w", err)
+	}
+	st := release.NewStateAsOf(t)
+	if err := st.CatchUp(ctx, s.log); err != nil {
+		return err
+	}
+	return do(st, t)
+}
+
+func (s *service) health(w http.ResponseWriter, r *http.Request) {
+	s.read(w, r, func(st *release.State, _ time.Time) (any, error) {
+		return map[string]any{"events": st.Head().Seq, "findings": len(st.Findings())}, nil
+	})
+}
+
+func (s *service) status(w http.ResponseWriter, r *http.Request) {
+	known := adapterNames(s.cfg)
+	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
+		if name := r.PathValue("stream"); name != "" {
+			p, err := policyOf(s.cfg, name)
+			if err != nil {
+				return nil, err
+			}
+			return standingOf(p, st, known, now), nil
+		}
+		all := []streamStatus{}
+		for _, p := range s.cfg.Streams() {
+			all = append(all, standingOf(p, st, known, now))
+		}
+		return all, nil
+	})
+}
+
+func (s *service) decision(w http.ResponseWriter, r *http.Request) {
+	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
+		p, err := policyOf(s.cfg, r.PathValue("stream"))
+		if err != nil {
+			return nil, err
+		}
+		return release.Decide(p, st, now), nil
+	})
+}
+
+// listLimit bounds a list of builds.
+const listLimit = 200
+
+func (s *service) builds(w http.ResponseWriter, r *http.Request) {
+	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
+		p, err := policyOf(s.cfg, r.PathValue("stream"))
+		if err != nil {
+			return nil, err
+		}
+		l := st.Line(p.Stream)
+		if name := r.PathValue("build"); name != "" {
+			b := l.ByCompose(name)
+			if b == nil {
+				b = l.Build(release.BuildID(name))
+			}
+			if b == nil {
+				return nil, usagef("%s has no build %q", p.Stream, name)
+			}
+			return detail(p, st, b, now), nil
+		}
+		all := []buildLine{}
+		for b := range l.Builds() {
+			if len(all) == listLimit {
+				break
+			}
+			all = append(all, listed1(p, l, b, now))
+		}
+		return all, nil
+	})
+}
+
+func (s *service) withToken(do func(w http.ResponseWriter, r *http.Request, name string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		name, err := s.tokens.holder(r)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="assay"`)
+			replyError(w, http.StatusUnauthorized, err)
+			return
+		}
+		do(w, r, name)
+	}
+}
+
+func after(r *http.Request) (uint64, error) {
+	return strconv.ParseUint(r.URL.Query().Get("after"), 10, 64)
+}
+
+func (s *service) logEvents(w http.ResponseWriter, r *http.Request, _ string) {
+	from, err := after(r)
+	if err != nil {
+		replyError(w, http.StatusBadRequest, fmt.Errorf("after: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	enc := json.NewEncoder(w)
+	for rec, err := range s.log.Read(r.Context(), from) {
+		if err != nil {
+			return // without its last line the answer is no answer
+		}
+		wire := wireRecord{Seq: rec.Seq, Raw: rec.Raw}
+		if rec.Err != nil {
+			wire.Err = rec.Err.Error()
+		}
+		if enc.Encode(wire) != nil {
+			return
+		}
+	}
+	_ = enc.Encode(wireRecord{End: true})
+}
+
+// logPatience is how long a client waits for news in one request.
+const logPatience = 30 * time.Second
+
+func (s *service) logWait(w http.ResponseWriter, r *http.Request, _ string) {
+	from, err := after(r)
+	if err != nil {
+		replyError(w, http.StatusBadRequest, fmt.Errorf("after: %w", err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), logPatience)
+	defer cancel()
+	err = s.log.Wait(ctx, from)
+	if err != nil && ctx.Err() == nil {
+		replyError(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	reply(w, http.StatusOK, err == nil)
+}
+
+// takes are the events that come from outside. What the stage itself decides and
+// does is none of them.
+var takes = map[release.Type]bool{
+	"build.seen": true, "build.failed": true, "packages.listed": true, "test.answered": true, "rebuild.failed": true,
+	"check.waived": true, "waiver.withdrawn": true, "build.marked": true, "stream.blocked": true, "stream.unblocked": true,
+	"promotion.requested": true, "promotion.withdrawn": true, "release.revoked": true, "revocation.lifted": true,
+	"slots.reopened": true, "rebuild.requested": true, "effect.dropped": true, "history.acknowledged": true,
+}
+
+func (s *service) logAppend(w http.ResponseWriter, r *http.Request, name string) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, release.MaxEvent+64<<10))
+	var q wireAppend
+	if err == nil {
+		err = json.Unmarshal(raw, &q)
+	}
+	var e release.Event
+	if err == nil {
+		e, err = release.Decode(q.Event)
+	}
+	switch {
+	case err != nil:
+		replyError(w, http.StatusBadRequest, err)
+		return
+	case !takes[e.Type]:
+		replyError(w, http.StatusForbidden, fmt.Errorf("%s is not for others to say", e.Type))
+		return
+	case e.Actor.Kind != release.Person || name != "*" && e.Actor.Name != name:
+		replyError(w, http.StatusForbidden, fmt.Errorf("the token is of %s, and the event of %s", name, e.Actor))
+		return
+	}
+	head, err := s.append(r.Context(), q.Head, e)
+	switch {
+	case errors.Is(err, release.ErrMoved):
+		replyError(w, statusMoved, err)
+	case errors.Is(err, release.ErrNotAllowed):
+		replyError(w, statusRefused, err)
+	case err != nil:
+		s.tell.Error("cannot record", "event", e.Type, "error", err)
+		replyError(w, http.StatusInternalServerError, err)
+	default:
+		reply(w, http.StatusOK, head)
+	}
+}
+
+// append records what somebody says after a head, if it is allowed. When it was
+// said and which groups they are in, this side knows.
+func (s *service) append(ctx context.Context, head release.Head, e release.Event) (release.Head, error) {
+	e.Time, e.Actor.Groups = s.now().UTC(), s.cfg.GroupsOf(e.Actor.Name)
+	err := s.engine.With(ctx, func(st *release.State) error {
+		return st.Update(ctx, s.log, func(st *release.State) ([]release.Event, error) {
+			if st.Head() != head {
+				return nil, release.ErrMoved
+			}
+			p := s.cfg.Stream(e.Stream)
+			if e.Stream == "" {
+				p = repairPolicy(s.cfg, st, e.Actor)
+			}
+			if p == nil {
+				return nil, fmt.Errorf("%w: there is no policy of stream %s", release.ErrNotAllowed, e.Stream)
+			}
+			if err := release.Allow(p, st, e, s.now()); err != nil {
+				return nil, err
+			}
+			return []release.Event{e}, nil
+		})
+	})
+	var next release.Head
+	if err == nil {
+		err = s.engine.With(ctx, func(st *release.State) error { next = st.Head(); return nil })
+	}
+	return next, err
+}
+
+// greenwavePolicies are those that policies of streams name.
+func (s *service) greenwavePolicies() []greenwave.Policy {
+	out := []greenwave.Policy{}
+	for _, p := range s.cfg.Streams() {
+		for _, g := range p.Gates {
+			if g, ok := g.(greenwave.Gate); ok {
+				out = append(out, g.Policies...)
+			}
+		}
+	}
+	return out
+}
+
+// greenwaveEvidence looks for the subject among the builds of all streams.
+func (s *service) greenwaveEvidence(r *http.Request, subject greenwave.Subject, when time.Time) (ev greenwave.Evidence, err error) {
+	at := ""
+	if !when.IsZero() {
+		at = when.UTC().Format(time.RFC3339Nano)
+	}
+	err = s.at(r.Context(), at, func(st *release.State, now time.Time) error {
+		for _, p := range s.cfg.Streams() {
+			ev = greenwave.StateEvidence(st, p.Stream, productVersion(p), now)(subject)
+			if len(ev.Results)+len(ev.Waivers) > 0 {
+				return nil
+			}
+		}
+		return nil
+	})
+	return ev, err
+}
+
+// productVersion is what a stream's builds are called in Greenwave and WaiverDB.
+func productVersion(p *release.Policy) string {
+	for _, g := range p.Gates {
+		if g, ok := g.(greenwave.Gate); ok {
+			return g.ProductVersion
+		}
+	}
+	return string(p.Stream)
+}
+
+// target is for labels of metrics.
+func target(t engine.Target) string { return string(t.Kind) + "/" + t.Name }
