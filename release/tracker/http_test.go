@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -132,9 +134,10 @@ func TestTokenIsNotRepeated(t *testing.T) {
 }
 
 func TestTLSIsVerified(t *testing.T) {
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
 	defer s.Close()
-	s.Config.ErrorLog = nil
 	c := config(t, s.URL)
 	if err := call(t, c, "/x"); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an unknown certificate: %v", err)
@@ -155,11 +158,39 @@ func TestTLSIsVerified(t *testing.T) {
 }
 
 func TestBadAnswers(t *testing.T) {
-	for name, body := range map[string]string{"page": "<html>log in</html>", "empty": "", "cut": `{"a":`, "huge": `{"a":"` + strings.Repeat("x", maxAnswer+10) + `"}`} {
+	for name, body := range map[string]string{"page": "<html>log in</html>", "empty": "", "cut": `{"a":`} {
 		err := call(t, config(t, serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, body) })), "/x")
 		if err == nil || errors.Is(err, release.ErrPermanent) || len(err.Error()) > 500 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestHugeAnswer(t *testing.T) {
+	for _, size := range []int64{10, 11} {
+		b := &bounded{io.NopCloser(strings.NewReader("0123456789a")), size}
+		got, err := io.ReadAll(b)
+		if fits := size == 11; fits != (err == nil) || int64(len(got)) != size {
+			t.Errorf("limit %d: %d bytes, %v", size, len(got), err)
+		}
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) }))
+	defer s.Close()
+	h, err := config(t, s.URL).HTTPClient(Auth{Header: "Authorization"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequest(http.MethodGet, s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := h.Transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, ok := resp.Body.(*bounded); !ok || b.left != maxAnswer {
+		t.Errorf("the body is a %T", resp.Body)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,12 +56,9 @@ func TestText(t *testing.T) {
 }
 
 func TestTextIsBounded(t *testing.T) {
-	var many []release.Failure
-	for range 100 {
-		f := failures[0]
-		f.Case.Message, f.Case.Excerpt, f.Case.Replay = strings.Repeat("é`", 1<<20), strings.Repeat("<b>\n", 1<<20), strings.Repeat("\n", 1<<20)
-		many = append(many, f)
-	}
+	f := failures[0]
+	f.Case.Message, f.Case.Excerpt, f.Case.Replay = strings.Repeat("é`", 1<<20), strings.Repeat("<b>\n", 1<<20), strings.Repeat("\n", 1<<20)
+	many := slices.Repeat([]release.Failure{f}, 100)
 	changes := make([]string, 10000)
 	for i := range changes {
 		changes[i] = strings.Repeat("x", 1000)

@@ -1,8 +1,8 @@
 // Package gitea speaks to Gitea and Forgejo.
 //
-// The token needs the scopes write:issue, read:user and, for labels of a
-// private project, read:repository; its account the right to close issues it
-// filed, and to set labels where the configuration names any.
+// The token needs the scopes write:issue and read:user, and read:organization
+// for labels that the organization has and not the project. Its account needs the
+// right to write to issues where the configuration names labels.
 package gitea
 
 import (
