@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"assay/release"
 )
@@ -131,15 +132,15 @@ func (v *view) renderHistory(out Files, prefix string) error {
 	d := release.Decide(v.p, v.in.State, v.in.Now)
 	p := historyPage{frame: v.frame("history", "History", 0), Now: text(d.Text())}
 	for _, r := range d.Reasons {
-		if t := text(r.Text); t != p.Now {
-			p.NowReasons = append(p.NowReasons, t)
+		if t := text(r.Text); !strings.Contains(p.Now, t) {
+			p.NowReasons = append(p.NowReasons, sentence(t))
 		}
 	}
 	p.NowReasons, _ = cut(p.NowReasons, 10)
 	note := func(seq uint64, when moment, class, word, title string, page string, ls []release.Link, reasons ...string) {
 		e := decision{seq: seq, At: when, Class: class, Word: word, Title: title, Page: page, Links: ls}
 		for _, r := range reasons {
-			e.Reasons = append(e.Reasons, text(r))
+			e.Reasons = append(e.Reasons, sentence(r))
 		}
 		e.Reasons, e.More = cut(e.Reasons, 12)
 		p.Decisions = append(p.Decisions, e)

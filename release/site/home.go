@@ -213,7 +213,7 @@ func said(s *release.Said) string {
 	if s == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s (%s, %s)", text(s.Reason), text(s.By.String()), at(s.At).Human)
+	return fmt.Sprintf("%s (%s, %s)", sentence(s.Reason), text(s.By.String()), at(s.At).Human)
 }
 
 // linksOf are the links that go with what somebody said, and the open bug of a
@@ -235,7 +235,7 @@ func bugLink(b *release.Bug) release.Link {
 	if c, ok := strings.CutPrefix(subject, "check:"); ok {
 		subject = c
 	} else if c, ok := strings.CutPrefix(subject, "revoked:"); ok {
-		subject = "the revoked " + c
+		subject = c + " was revoked"
 	} else if b.Subject == release.SubjectNoImage {
 		subject = "no image was made"
 	}
@@ -273,7 +273,7 @@ func (v *view) out(r *release.Release) *outView {
 		o.Class, o.Word = "bad", "Last release, marked bad"
 	}
 	for _, s := range r.Reasons {
-		o.Reasons = append(o.Reasons, text(s))
+		o.Reasons = append(o.Reasons, sentence(s))
 	}
 	o.Reasons, _ = cut(o.Reasons, 5)
 	return o
@@ -382,7 +382,7 @@ func (v *view) known(r *release.Release) (out []knownView, more int) {
 		if m.Code == release.ReasonRevoked {
 			continue
 		}
-		k := knownView{Text: text(m.Text)}
+		k := knownView{Text: sentence(m.Text)}
 		for _, bug := range v.l.Bugs() {
 			if m.Check != "" && bug.Subject == release.SubjectOfCheck(m.Check) && bug.Ref != "" {
 				l := bugLink(bug)

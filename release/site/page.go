@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"assay/reports"
 )
@@ -75,6 +77,17 @@ func add(out Files, name, tmpl string, data any) error {
 
 // text makes others' words fit for a page: one line, cut.
 func text(s string) string { return reports.Line(s, maxText) }
+
+// sentence is text that begins with a capital, unless it begins with the name of
+// a check.
+func sentence(s string) string {
+	s = text(s)
+	if word, _, _ := strings.Cut(s, " "); strings.ContainsAny(word, "/_-.0123456789") {
+		return s
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
 
 func first(words ...string) string { return cmp.Or(words...) }
 

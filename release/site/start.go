@@ -7,6 +7,7 @@ import (
 
 	"al.essio.dev/pkg/shellescape"
 
+	"assay/artifact"
 	"assay/release"
 )
 
@@ -119,7 +120,9 @@ func qemu(arch, quoted string) string {
 		program, strings.TrimSpace(machine), quoted)
 }
 
-// verification is the commands that check the files of one architecture.
+// verification is the commands that check the files of one architecture, in the
+// folder that has them. gpgv writes what was signed to a file of its own, so that
+// no line outside the signature is believed.
 func (v *view) verification(r *release.Release, first release.Artifact, checksum *release.SignedFile, detached *release.SignedFile) string {
 	folder := v.folder(r.Build) + "/"
 	get := func(address string) string { return "curl -fLO " + shellescape.Quote(address) + "\n" }
@@ -128,7 +131,6 @@ func (v *view) verification(r *release.Release, first release.Artifact, checksum
 		key = v.keyOf(detached)
 	}
 	var b strings.Builder
-	b.WriteString(get(folder + url.PathEscape(first.Name)))
 	if key == nil {
 		fmt.Fprintf(&b, "echo '%s  %s' | sha256sum -c -", first.Digest.Hex(), first.Name)
 		return b.String()
@@ -164,11 +166,15 @@ func (v *view) keyOf(f *release.SignedFile) *publicKey {
 func launch(c CloudImage) string {
 	switch c.Provider {
 	case "aws":
-		return "aws ec2 run-instances --region " + shellescape.Quote(c.Region) + " --image-id " + shellescape.Quote(c.Image) + " --instance-type t3.medium --key-name KEY"
+		machine := "t3.medium"
+		if c.Arch == artifact.AArch64 {
+			machine = "t4g.medium"
+		}
+		return "aws ec2 run-instances --region " + shellescape.Quote(c.Region) + " --image-id " + shellescape.Quote(c.Image) + " \\\n  --instance-type " + machine + " --key-name KEY"
 	case "gcp":
 		cmd := "gcloud compute instances create NAME --image " + shellescape.Quote(c.Image)
 		if c.Project != "" {
-			cmd += " --image-project " + shellescape.Quote(c.Project)
+			cmd += " \\\n  --image-project " + shellescape.Quote(c.Project)
 		}
 		return cmd
 	}

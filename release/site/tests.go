@@ -142,7 +142,7 @@ func (v *view) matrixBuild(b *release.Build, criteria []string) matrixBuild {
 	list, m.More = cut(b.Artifacts, maxList)
 	for _, a := range list {
 		row := matrixRow{Image: a.ID.String()}
-		row.Words, row.Class = answerWords(a)
+		row.Words, row.Class = answerWords(a, j)
 		cells := cellsOf(a, j)
 		for _, c := range criteria {
 			got, ok := cells[c]
@@ -156,12 +156,18 @@ func (v *view) matrixBuild(b *release.Build, criteria []string) matrixBuild {
 	return m
 }
 
-func answerWords(a *release.BuildArtifact) (words, class string) {
+func answerWords(a *release.BuildArtifact, j release.Judgement) (words, class string) {
+	isWaived := func() bool {
+		return !slices.ContainsFunc(j.Reasons, func(r release.Reason) bool { return r.Artifact == a.ID }) &&
+			slices.ContainsFunc(j.Remarks, func(r release.Reason) bool { return r.Artifact == a.ID && r.Code == release.ReasonWaived })
+	}
 	switch ans := a.Answer(); {
 	case ans != nil && ans.Digest != a.Digest:
 		return "other bytes were tested", "bad"
 	case ans != nil && ans.Verdict == reports.Accepted:
 		return "accepted", "good"
+	case ans != nil && isWaived():
+		return "waived", "note"
 	case ans != nil && ans.Verdict == reports.Rejected:
 		return "rejected", "bad"
 	case ans != nil:
@@ -244,9 +250,9 @@ func (t tally) cell(criterion string) cell {
 	case total == 0:
 		c = cell{"mute", "dash", criterion + ": nothing", ""}
 	case t.failed > 0:
-		c.Class, c.Icon, c.Short = "bad", "cross", fmt.Sprintf("%d of %d failed", t.failed, total)
+		c.Class, c.Icon, c.Short = "bad", "cross", fmt.Sprintf("%d failed", t.failed)
 	case t.undecided > 0:
-		c.Class, c.Icon, c.Short = "open", "ask", fmt.Sprintf("%d of %d open", t.undecided, total)
+		c.Class, c.Icon, c.Short = "open", "ask", fmt.Sprintf("%d open", t.undecided)
 	case t.waived > 0:
 		c.Class, c.Icon, c.Short = "note", "wave", fmt.Sprintf("%d waived", t.waived)
 	case t.known > 0:
@@ -312,7 +318,8 @@ type buildImage struct {
 }
 
 type caseView struct {
-	Check, Class, Word, Message, Known string
+	Check, Class, Word, Message string
+	Known, KnownLink            string
 }
 
 // renderBuilds makes a page for each recent build and each release.
@@ -358,16 +365,19 @@ func (v *view) buildPage(b *release.Build, explain bool) buildPage {
 		w := v.row(r)
 		p.Released, p.Number, p.Slot = &w, r.Number, text(string(r.Slot))
 		for _, s := range r.Reasons {
-			p.Reasons = append(p.Reasons, text(s))
+			p.Reasons = append(p.Reasons, sentence(s))
 		}
 		p.Reasons, _ = cut(p.Reasons, maxList)
 		p.Commits = v.commits(r)
 	}
 	for _, x := range j.Reasons {
-		p.Against = append(p.Against, text(x.Text))
+		p.Against = append(p.Against, sentence(x.Text))
 	}
 	for _, x := range j.Remarks {
-		p.Remarks = append(p.Remarks, text(x.Text))
+		if r != nil {
+			break // the reasons of the release have them
+		}
+		p.Remarks = append(p.Remarks, sentence(x.Text))
 	}
 	p.Against, _ = cut(p.Against, maxList)
 	p.Remarks, _ = cut(p.Remarks, maxList)
@@ -388,7 +398,7 @@ func (v *view) buildPage(b *release.Build, explain bool) buildPage {
 
 func (v *view) buildImage(a *release.BuildArtifact, j release.Judgement, r *release.Release) buildImage {
 	i := buildImage{imageView: imageView{Title: a.ID.String(), Name: a.Name, SHA256: bare(a.Digest), Size: size(a.Size)}, Attempt: a.Attempt}
-	i.Words, i.Class = answerWords(a)
+	i.Words, i.Class = answerWords(a, j)
 	if r != nil && r.Revoked == nil && v.has(r.Build) && slices.ContainsFunc(r.Artifacts, func(t release.Tested) bool { return t.Artifact == a.ID }) {
 		i.Href = v.href(1, r.Build, a.Name)
 	}
@@ -426,7 +436,7 @@ func (v *view) buildImage(a *release.BuildArtifact, j release.Judgement, r *rele
 			}
 		}
 		if c.Known != nil {
-			w.Known = text(cmp.Or(link(c.Known.Tracker), c.Known.Reason))
+			w.Known, w.KnownLink = text(cmp.Or(c.Known.Reason, c.Known.Tracker)), link(c.Known.Tracker)
 		}
 		i.Cases = append(i.Cases, w)
 	}
