@@ -3,6 +3,8 @@ package publish
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -383,5 +385,42 @@ func TestConfigurationIsReadFromYAML(t *testing.T) {
 	}
 	if len(c) != 3 || !c[0].LinkSources || c[0].Trust.Require[3] != sign.Attestation || c[1].Rsync.Port != 2222 || !c[2].S3.Plain {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestBuildIsFetchedByURL(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, inDirectory(t))
+	const id = "20261102_01"
+	m := signtest.NewBuild(t, filepath.Join(b.builds, id), id)
+	server := httptest.NewServer(http.FileServer(http.Dir(m.Dir)))
+	defer server.Close()
+	for i := range m.Artifacts {
+		m.Artifacts[i].Location = server.URL + "/" + m.Artifacts[i].Name
+	}
+	m.Commits[0].Repo = server.URL + "/repo"
+	b.made[id] = m
+	b.publish(t, b.effects(t, id, 2))
+	if p := b.look(t); p.Build != id {
+		t.Errorf("%+v", p)
+	}
+	if got := b.follow(t); got != m.Commits[0].Checksum {
+		t.Errorf("hosts get %s", got)
+	}
+	if config, _ := os.ReadFile(filepath.Join(b.root, "repo/config")); strings.Contains(string(config), server.URL) {
+		t.Errorf("readers are told where builds are:\n%s", config)
+	}
+	// A server that sends more than it should, or another file.
+	e := b.effects(t, id, 2)
+	if err := os.RemoveAll(b.spool); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(b.root, "releases")); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	signtest.Write(t, filepath.Join(m.Dir, m.Artifacts[0].Name), make([]byte, m.Artifacts[0].Size+1000), 0o644)
+	if _, err := b.publisher.Do(t.Context(), e[0]); !errors.Is(err, errDigest) {
+		t.Errorf("%v", err)
 	}
 }

@@ -459,23 +459,30 @@ func (j *job) renew(ctx context.Context, p *published) error {
 	return writeFile(j.tmp(), keep, p.detached)
 }
 
-// signed reads what a signer made of a commit; the spool keeps it for the time
-// when the signer's is gone.
+// signed reads what a signer made of a commit. The spool keeps it for the time
+// when the signer's is gone, and the target has it once it was out.
 func (j *job) signed(ctx context.Context, f release.File) ([]byte, error) {
 	keep := filepath.Join(j.Publisher.work, "commits", f.Digest.Hex())
-	for _, from := range []string{f.Location, keep} {
-		b, err := source.Read(ctx, from, commit.MaxSize)
+	sum, kind, _ := strings.Cut(f.Name, ".")
+	if len(sum) != 64 || strings.Trim(sum, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("%.100q cannot be the name of a signed commit: %w", f.Name, release.ErrPermanent)
+	}
+	var errs []error
+	for _, read := range []func() ([]byte, error){
+		func() ([]byte, error) { return os.ReadFile(keep) }, //nolint:gosec // our spool
+		func() ([]byte, error) { return source.Read(ctx, f.Location, commit.MaxSize) },
+		func() ([]byte, error) { return j.store.read(ctx, objectPath(sum, kind), commit.MaxSize) },
+	} {
+		b, err := read()
 		if err == nil && "sha256:"+commit.Checksum(b) == string(f.Digest) {
 			return b, writeFile(j.tmp(), keep, b)
 		}
 		if err == nil {
 			err = fmt.Errorf("%w: want %s", errDigest, f.Digest)
 		}
-		if from == keep {
-			return nil, fmt.Errorf("cannot read %s: %w", f.Name, err)
-		}
+		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("cannot read %s", f.Name)
+	return nil, fmt.Errorf("cannot read %s: %w", f.Name, errors.Join(errs...))
 }
 
 // object is the commit object that was tested, from our spool, its build

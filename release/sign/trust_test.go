@@ -3,6 +3,7 @@ package sign
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -183,5 +184,50 @@ func TestOSTreeIsAskedToo(t *testing.T) {
 	raw[len(raw)-1] ^= 1
 	if err := v.commit(t.Context(), SignedCommit{sum, raw, []byte(files[sum+".commitmeta"])}); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("of another commit: %v", err)
+	}
+}
+
+// TestOSTreeTakesEd25519 needs an ostree that was built with libsodium, which
+// Debian's is not; ASSAY_OSTREE names the folder of one that is.
+func TestOSTreeTakesEd25519(t *testing.T) {
+	if dir := os.Getenv("ASSAY_OSTREE"); dir != "" {
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	}
+	if !ostreeKnowsEd25519(t.Context()) {
+		t.Skip("this ostree knows no ed25519; ASSAY_OSTREE names the folder of one that does")
+	}
+	k, other := signtest.Ed25519(t), signtest.Ed25519(t)
+	b := signtest.NewBuild(t, t.TempDir(), "20261121_01")
+	files := do(t, newSigner(t, "k", Config{Kind: Ed25519, File: k.Secret, Public: k.Public}, Options{}), b.Sign("k"))
+	sum, repo := b.Commits[0].Checksum, b.Commits[0].Repo
+	object := filepath.Join(repo, "objects", sum[:2], sum[2:])
+	signtest.Write(t, object+".commitmeta", []byte(files[sum+".commitmeta"]), 0o644)
+	raw, _ := os.ReadFile(object + ".commit")
+	for key, good := range map[string]bool{k.Public: true, other.Public: false} {
+		public, _ := os.ReadFile(key)
+		out, err := exec.Command("ostree", "sign", "--repo="+repo, "--verify", sum, strings.TrimSpace(string(public))).CombinedOutput()
+		if (err == nil) != good {
+			t.Errorf("ostree sign --verify: %v, want good=%t\n%s", err, good, out)
+		}
+		// As a client that pulls, without our own look at the bytes.
+		v, err := Trust{Ed25519: []string{key}}.at()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(v.dir)
+		dir := t.TempDir()
+		if err := v.ostreeClient(t.Context(), dir, filepath.Join(dir, "served")); err != nil {
+			t.Fatal(err)
+		}
+		client := filepath.Join(dir, "client")
+		signtest.OSTree(t, "config", "--repo="+client, "set", `remote "check".url`, "file://"+repo)
+		out, err = exec.Command("ostree", "pull", "--repo="+client, "--commit-metadata-only", "check", sum).CombinedOutput()
+		if (err == nil) != good {
+			t.Errorf("ostree pull: %v, want good=%t\n%s", err, good, out)
+		}
+		err = v.commit(t.Context(), SignedCommit{sum, raw, []byte(files[sum+".commitmeta"])})
+		if (err == nil) != good {
+			t.Errorf("verified: %v, want good=%t", err, good)
+		}
 	}
 }
