@@ -75,7 +75,7 @@ func wantedAdapters(p *release.Policy) (out []engine.Target) {
 
 // openAdapters makes every adapter of the configuration, so that what is wrong
 // with one is known before a release waits for it.
-func openAdapters(cfg *config.Config, log release.Log) (map[engine.Target]release.Performer, error) {
+func openAdapters(cfg *config.Config, log release.Log, pages *pages) (map[engine.Target]release.Performer, error) {
 	out := map[engine.Target]release.Performer{}
 	var signers []publish.Signer
 	for _, name := range slices.Sorted(maps.Keys(cfg.Keys)) {
@@ -90,7 +90,11 @@ func openAdapters(cfg *config.Config, log release.Log) (map[engine.Target]releas
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
-		p, err := publish.New(name, cfg.Targets[name], publish.Options{Spool: filepath.Join(cfg.Spool, "targets"), Signers: signers, Documents: documents(cfg, log)})
+		o := publish.Options{Spool: filepath.Join(cfg.Spool, "targets"), Signers: signers}
+		if url := cfg.Targets[name].URL; url != "" {
+			o.Documents, o.Front = pages.documents(url), pages.front(url)
+		}
+		p, err := publish.New(name, cfg.Targets[name], o)
 		if err != nil {
 			return nil, configError(cfg, "targets", name, err)
 		}
@@ -120,12 +124,6 @@ func openAdapters(cfg *config.Config, log release.Log) (map[engine.Target]releas
 
 func configError(cfg *config.Config, section, name string, err error) error {
 	return &usageError{fmt.Errorf("%s: %s.%s: %w", cfg.Path, section, name, err)}
-}
-
-// documents makes the pages and the metadata of a stream that are published
-// with its pointer; nil is none.
-func documents(*config.Config, release.Log) func(context.Context, release.Effect) (publish.Documents, error) {
-	return nil
 }
 
 // packageLines bounds the package differences in a bug.

@@ -63,6 +63,12 @@ type service struct {
 	tokens *tokens
 	now    func() time.Time
 	tell   *slog.Logger
+	pages  *pages
+}
+
+// with gives do the state, for adapters that are made before the engine.
+func (s *service) with(ctx context.Context, do func(*release.State) error) error {
+	return s.engine.With(ctx, do)
 }
 
 func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
@@ -97,7 +103,8 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.log.Close()) }()
-	adapters, err := openAdapters(cfg, s.log)
+	s.pages = &pages{cfg: cfg, log: s.log, with: s.with, now: s.now}
+	adapters, err := openAdapters(cfg, s.log, s.pages)
 	if err != nil {
 		return err
 	}
@@ -141,6 +148,9 @@ func (s *service) once(c *cobra.Command) error {
 	if _, err := s.engine.Step(c.Context()); err != nil {
 		return err
 	}
+	if err := s.pages.write(c.Context()); err != nil {
+		return err
+	}
 	known := adapterNames(s.cfg)
 	return s.engine.With(c.Context(), func(st *release.State) error {
 		for _, p := range s.cfg.Streams() {
@@ -176,6 +186,7 @@ func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Pe
 	go func() { served <- server.Serve(l) }()
 	wg.Go(func() { _ = s.engine.Run(ctx, s.cfg.Serve.Tick) })
 	wg.Go(func() { s.watchBugs(ctx, adapters) })
+	wg.Go(func() { s.keepPages(ctx) })
 	s.tell.Info("serving", "url", "http://"+l.Addr().String(), "history", s.cfg.History.Dir, "streams", len(s.cfg.Streams()))
 	select {
 	case <-ctx.Done():
@@ -290,3 +301,33 @@ func (s *service) lookAtBugs(ctx context.Context, p *release.Policy, name string
 	}
 	return nil
 }
+
+// keepPages writes the site whenever the history moves, and now and then for the
+// dates on it.
+func (s *service) keepPages(ctx context.Context) {
+	for ctx.Err() == nil {
+		seq, err := s.pages.head(ctx)
+		if err == nil {
+			err = s.pages.write(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.tell.Error("cannot write the site", "error", err)
+		}
+		wait, cancel := context.WithTimeout(ctx, pagesAge)
+		if err == nil {
+			err = s.log.Wait(wait, seq)
+		}
+		// A night of tests is many events at once: one site will do.
+		if err == nil || wait.Err() == nil {
+			pause(ctx, pagesPause)
+		}
+		cancel()
+	}
+}
+
+// How old a site may be that nothing has changed, and the least time between
+// two.
+const (
+	pagesAge   = 10 * time.Minute
+	pagesPause = 2 * time.Second
+)

@@ -45,6 +45,8 @@ type Config struct {
 	Spool string `yaml:"spool"`
 	Serve Serve  `yaml:"serve"`
 
+	Site Site `yaml:"site"`
+
 	// The adapters, by the names that policies call them.
 	Keys      map[string]sign.Config    `yaml:"keys"`
 	Promotion sign.Promotion            `yaml:"promotion"`
@@ -84,6 +86,21 @@ type Serve struct {
 	// EffectTimeout bounds one attempt of an effect, by kind; 15 minutes for one
 	// that is not named.
 	EffectTimeout map[release.EffectKind]time.Duration `yaml:"effect_timeout"`
+}
+
+// Site is the download site: published with the pointer to each target that has
+// a url, and written to Folder whenever something changes.
+type Site struct {
+	Title string `yaml:"title"`
+	About string `yaml:"about"`
+	// Folder is a symbolic link that is made here; empty writes none.
+	Folder string `yaml:"folder"`
+	// URL is where readers find Folder.
+	URL string `yaml:"url"`
+	// Files is where readers find the releases, when that is not URL.
+	Files string `yaml:"files"`
+	// Rollout is over how long machines are to take a new release; 0 is at once.
+	Rollout time.Duration `yaml:"rollout"`
 }
 
 // Tracker is a bug tracker, or a folder.
@@ -198,7 +215,7 @@ func (c *Config) resolve(dir string) {
 			at(&paths[i])
 		}
 	}
-	at(&c.History.Dir, &c.History.Credentials, &c.Spool, &c.Serve.Tokens)
+	at(&c.History.Dir, &c.History.Credentials, &c.Spool, &c.Site.Folder, &c.Serve.Tokens)
 	list(c.Policies)
 	for name, k := range c.Keys {
 		at(&k.File, &k.PassphraseFile, &k.Public)
@@ -253,6 +270,12 @@ func (c *Config) check(r *reader) {
 	}
 	if c.Spool == "" && len(c.Keys)+len(c.Targets) > 0 {
 		r.fail("$.spool", "keys and targets need spool: a folder that lasts")
+	}
+	if c.Site.Folder != "" && c.Site.URL == "" {
+		r.fail("$.site", "folder needs url: where readers find it")
+	}
+	if c.Site.Rollout < 0 || c.Site.Rollout > 90*24*time.Hour {
+		r.fail("$.site.rollout", "want a duration of up to 90 days, not %s", c.Site.Rollout)
 	}
 	r.check("$.serve.listen", c.Serve.check())
 	for key, d := range map[string]time.Duration{"tick": c.Serve.Tick, "poll_bugs": c.Serve.PollBugs} {

@@ -73,6 +73,7 @@ func TestFaults(t *testing.T) {
 		{"{dir: history}", "{url: 'nats://u:secret@h'}", `history: want dir`},
 		{"{folder: mails}", "{}", `announce.mail: want folder`},
 		{"[fedora-43.yaml]", "[]", `policies: want at least one`},
+		{"spool: spool", "spool: spool\nsite: {folder: pages}", `a.yaml:6:7: site: folder needs url`},
 		{whole, "", `it is empty`},
 		{whole, "a: b\n---\nc: d\n", "want one YAML document"},
 	} {
