@@ -223,6 +223,8 @@ type AnnounceWork struct {
 	Revoked *Release
 	// Release is what is out now; its Build is empty when nothing is.
 	Release Release
+	// Build is what the release is of, nil when nothing is out.
+	Build *Build
 	// PackagesBefore and PackagesNow are where the manifests stand.
 	PackagesBefore, PackagesNow uint64
 	// Known are failures that the release was made in spite of.

@@ -270,6 +270,7 @@ func announceWork(p *Policy, l *Line, out, revoked *Release, fallback bool) *Ann
 		w.Release = *out
 		b := l.Build(out.Build)
 		arch := out.Artifacts[0].Artifact.Arch()
+		w.Build = b
 		w.PackagesNow = b.PackagesAt(arch)
 		if before := l.Build(out.Previous); before != nil {
 			w.PackagesBefore = before.PackagesAt(arch)
