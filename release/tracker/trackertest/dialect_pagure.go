@@ -36,9 +36,7 @@ func (d pagureDialect) issue(is *standInIssue) any {
 // form is a body of a form with exactly these fields.
 func (s *standIn) form(r *http.Request, want map[string]string) url.Values {
 	s.t.Helper()
-	if err := r.ParseForm(); err != nil {
-		s.t.Errorf("%s %s: %v", r.Method, r.URL, err)
-	}
+	s.whole(r, r.ParseForm())
 	s.want(r, r.PostForm, want)
 	return r.PostForm
 }
@@ -64,7 +62,7 @@ func (d pagureDialect) routes(s *standIn) map[string]http.HandlerFunc {
 			}
 		},
 		"POST " + base + "/issue/{n}/status": func(w http.ResponseWriter, r *http.Request) {
-			_ = r.ParseForm()
+			s.whole(r, r.ParseForm())
 			want := map[string]string{"status": "Open"}
 			if r.PostForm.Get("status") == "Closed" {
 				want = map[string]string{"status": "Closed", "close_status": "Fixed"}

@@ -2,7 +2,9 @@ package trackertest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -179,20 +181,32 @@ func (s *standIn) notFound(w http.ResponseWriter) {
 }
 
 func (s *standIn) answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
+	b, err := json.Marshal(body)
+	if err != nil {
 		s.t.Errorf("answer: %v", err)
 	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // a client that was killed does not read it
 }
 
 // read decodes a body in JSON and refuses fields that nobody planned.
 func (s *standIn) read(r *http.Request, into any) {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	s.whole(r, d.Decode(into))
+}
+
+// whole ends a request whose body could not be read. That is a failure of the
+// test, unless the client was killed while it sent it.
+func (s *standIn) whole(r *http.Request, err error) {
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) && r.Context().Err() == nil {
 		s.t.Errorf("%s %s: %v", r.Method, r.URL, err)
 	}
+	panic(http.ErrAbortHandler)
 }
 
 // want checks all parameters of a request. "*" is any value.
