@@ -91,7 +91,7 @@ func (o *buildResult) run(c *cobra.Command, name string, paths []string) error {
 		results = append(results, r)
 	}
 	for _, r := range results {
-		fmt.Fprintf(c.ErrOrStderr(), "to be recorded: %s %s %s: run %s %s\n", p.Stream, b.ID, r.id, r.run.ID, r.run.Verdict)
+		s.plan(c, fmt.Sprintf("%s %s %s: run %s %s", p.Stream, b.ID, r.id, reports.Line(r.run.ID, 100), r.run.Verdict))
 	}
 	if err := confirm(c, o.yes, who); err != nil {
 		return err

@@ -33,9 +33,8 @@ func (s *stage) change(c *cobra.Command, p *release.Policy, decide func(st *rele
 	if len(facts) == 0 {
 		return s.printEvents(c, nil)
 	}
-	stderr := c.ErrOrStderr()
 	for _, e := range facts {
-		fmt.Fprintf(stderr, "to be recorded: %s\n", line(e))
+		s.plan(c, line(e))
 	}
 	if err := confirm(c, s.flags.yes, who); err != nil {
 		return err
@@ -45,6 +44,13 @@ func (s *stage) change(c *cobra.Command, p *release.Policy, decide func(st *rele
 		return err
 	}
 	return s.printEvents(c, events)
+}
+
+// plan says what would be recorded, to whoever has not agreed yet.
+func (s *stage) plan(c *cobra.Command, what string) {
+	if !s.flags.yes {
+		fmt.Fprintf(c.ErrOrStderr(), "to be recorded: %s\n", what)
+	}
 }
 
 // allowed asks decide, and Allow of each fact.

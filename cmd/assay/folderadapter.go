@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"assay/release"
 )
@@ -64,14 +65,17 @@ func (f folder) write(e release.Effect) (r release.Receipt, err error) {
 	return r, writeOnce(path, append(raw, '\n'))
 }
 
-// deedName is a file name that a key has for itself.
+// deedName is a file name that a key has for itself: its words, and a part of
+// its hash, since words that differ may look the same.
 func deedName(k release.EffectKey) string {
-	name := url.PathEscape(string(k))
-	if len(name) > 200 {
-		sum := sha256.Sum256([]byte(k))
-		name = name[:150] + "-" + hex.EncodeToString(sum[:])[:32]
-	}
-	return name + ".json"
+	words := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '_'
+	}, string(k))
+	sum := sha256.Sum256([]byte(k))
+	return words[:min(len(words), 150)] + "-" + hex.EncodeToString(sum[:4]) + ".json"
 }
 
 // writeOnce puts a file on stable storage, unless it is there.

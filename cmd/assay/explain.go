@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"assay/release"
+	"assay/reports"
+)
+
+// asOf is the state and the time that a question is about.
+func (s *stage) asOf(c *cobra.Command, at string) (*release.State, time.Time, error) {
+	if at == "" {
+		return s.state, s.now(), nil
+	}
+	t, err := parseMoment(at, time.Time{})
+	if err != nil {
+		return nil, t, usagef("--at: %w", err)
+	}
+	st := release.NewStateAsOf(t)
+	if err := st.CatchUp(c.Context(), s.log); err != nil {
+		return nil, t, err
+	}
+	return st, t, nil
+}
+
+func newExplainCommand() *cobra.Command {
+	f := &stageFlags{}
+	var at string
+	c := &cobra.Command{
+		Use:   "explain BUILD",
+		Short: "Say why a build is released, or why not; now, or at any time past",
+		Example: `  assay release explain 20261121_01
+  assay release explain 20261121_01 --at 2026-11-24T14:00:00Z`,
+		Args: oneArg("BUILD"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := f.open(c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			p, err := s.policy()
+			if err != nil {
+				return err
+			}
+			b, err := s.build(p, args[0])
+			if err != nil {
+				return err
+			}
+			st, now, err := s.asOf(c, at)
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return printJSON(c, explained(p, st, b.ID, now))
+			}
+			_, err = io.WriteString(c.OutOrStdout(), release.Explain(p, st, b.ID, now))
+			return err
+		},
+	}
+	f.addTo(c)
+	f.streamTo(c)
+	f.jsonTo(c)
+	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then")
+	return c
+}
+
+// explanation is Explain for programs.
+type explanation struct {
+	At        time.Time         `json:"at"`
+	Judgement release.Judgement `json:"judgement"`
+	Decision  release.Decision  `json:"decision"`
+	Text      string            `json:"text"`
+}
+
+func explained(p *release.Policy, st *release.State, id release.BuildID, now time.Time) explanation {
+	out := explanation{At: now, Decision: release.Decide(p, st, now), Text: release.Explain(p, st, id, now)}
+	out.Judgement = release.Judgement{Stream: p.Stream, Build: id, Standing: release.Refused, Reasons: []release.Reason{{Code: release.ReasonUnannounced, Text: "it was not known"}}}
+	if b := st.Line(p.Stream).Build(id); b != nil {
+		out.Judgement = release.JudgeBuild(p, b, now)
+	}
+	return out
+}
+
+func newDecideCommand() *cobra.Command {
+	f := &stageFlags{}
+	var at string
+	c := &cobra.Command{
+		Use:   "decide [STREAM...]",
+		Short: "Say what would be decided now, or at any time; records nothing",
+		Example: `  assay release decide
+  assay release decide fedora-43 --at 2026-11-24T14:00:00Z --json`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := f.open(c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			policies, err := s.policies(args)
+			if err != nil {
+				return err
+			}
+			st, now, err := s.asOf(c, at)
+			if err != nil {
+				return err
+			}
+			all := []release.Decision{}
+			for _, p := range policies {
+				all = append(all, release.Decide(p, st, now))
+			}
+			if f.json {
+				return printJSON(c, all)
+			}
+			out := c.OutOrStdout()
+			for _, d := range all {
+				fmt.Fprintln(out, reports.Line(d.Text(), 1000))
+				for _, r := range d.Reasons[min(1, len(d.Reasons)):] {
+					fmt.Fprintf(out, "  - %s\n", reports.Line(r.Text, 1000))
+				}
+				for _, j := range d.Candidates[:min(len(d.Candidates), 20)] {
+					why := ""
+					if len(j.Reasons) > 0 {
+						why = ": " + j.Reasons[0].Text
+					}
+					fmt.Fprintf(out, "  %s %s%s\n", j.Build, j.Standing, reports.Line(why, 400))
+				}
+			}
+			return nil
+		},
+	}
+	f.addTo(c)
+	f.jsonTo(c)
+	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then; a time to come shows what would happen if nothing else did")
+	return c
+}
+
+// policies are those of the streams named, or all.
+func (s *stage) policies(names []string) (out []*release.Policy, err error) {
+	if len(names) == 0 {
+		return s.cfg.Streams(), nil
+	}
+	for _, n := range names {
+		p, err := policyOf(s.cfg, n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
