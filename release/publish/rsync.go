@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +48,9 @@ func newRsync(c Rsync, spool, dir string) (*rsync, error) {
 
 func (r *rsync) sshConfig() string { return filepath.Join(r.dir, "ssh_config") }
 
+// tmp is emptied by whoever has the publisher's lock next.
+func (r *rsync) tmp() string { return filepath.Join(r.dir, "tmp") }
+
 // at is a path of the target as rsync's argument.
 func (r *rsync) at(p string) string { return r.Host + ":" + strings.TrimSuffix(r.Path, "/") + "/" + p }
 
@@ -70,7 +75,7 @@ const (
 )
 
 func (r *rsync) read(ctx context.Context, p string, limit int64) ([]byte, error) {
-	dir, err := os.MkdirTemp(r.dir, "read-")
+	dir, err := os.MkdirTemp(r.tmp(), "read-")
 	if err != nil {
 		return nil, err
 	}
@@ -257,35 +262,33 @@ func (r *rsync) swap(ctx context.Context, s set) error {
 	if err := r.put(ctx, false, items); err != nil {
 		return err
 	}
-	links := map[string]string{}
-	order := []string{currentDir + "/" + s.name}
-	links[order[0]] = "../sets/" + s.name + "-" + s.id
+	if err := r.link(ctx, map[string]string{currentDir + "/" + s.name: "../sets/" + s.name + "-" + s.id}); err != nil {
+		return err
+	}
+	public := map[string]string{}
 	for _, p := range s.public {
-		order = append(order, p.at)
-		links[p.at] = linkTo(s, p)
+		public[p.at] = linkTo(s, p)
 	}
-	for _, at := range order {
-		if err := r.link(ctx, at, links[at]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.link(ctx, public)
 }
 
-// link makes a symbolic link there; rsync renames it into place. The spool has
+// link makes symbolic links there; rsync renames each into place. The spool has
 // real folders at public paths, so links are made in a folder of their own.
-func (r *rsync) link(ctx context.Context, at, to string) error {
-	dir, err := os.MkdirTemp(r.dir, "link-")
+func (r *rsync) link(ctx context.Context, links map[string]string) error {
+	dir, err := os.MkdirTemp(r.tmp(), "link-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	file := filepath.Join(dir, filepath.FromSlash(at))
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.Symlink(to, file)); err != nil {
-		return err
+	names := slices.Sorted(maps.Keys(links))
+	for _, at := range names {
+		file := filepath.Join(dir, filepath.FromSlash(at))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.Symlink(links[at], file)); err != nil {
+			return err
+		}
 	}
-	if _, err := r.run(ctx, []string{at}, append(append([]string{"--no-implied-dirs"}, transfer...), dir+"/", r.at(""))...); err != nil {
-		return fmt.Errorf("cannot switch %s: %w", r.at(at), err)
+	if _, err := r.run(ctx, names, append(append([]string{"--no-implied-dirs"}, transfer...), dir+"/", r.at(""))...); err != nil {
+		return fmt.Errorf("cannot switch %s: %w", r.at(names[0]), err)
 	}
 	return nil
 }
@@ -304,7 +307,7 @@ func (r *rsync) remove(ctx context.Context, dir string) error {
 	if i := strings.LastIndexByte(dir, '/'); i >= 0 {
 		parent, name = dir[:i], dir[i+1:]
 	}
-	empty, err := os.MkdirTemp(r.dir, "empty-")
+	empty, err := os.MkdirTemp(r.tmp(), "empty-")
 	if err != nil {
 		return err
 	}

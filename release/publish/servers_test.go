@@ -314,3 +314,27 @@ func TestFullDiskLeavesTheOldRelease(t *testing.T) {
 		t.Errorf("readers are given %s", p.Build)
 	}
 }
+
+func TestPermissionDeniedLeavesTheOldRelease(t *testing.T) {
+	needServers(t, "chattr")
+	b := newBench(t, inDirectory(t))
+	b.publish(t, b.effects(t, "20261101_01", 1))
+	// Root may write everywhere but into what is immutable.
+	fixed := filepath.Join(b.root, "releases/test-43")
+	change := func(flag string) error { return exec.Command("chattr", flag, fixed).Run() }
+	if err := change("+i"); err != nil {
+		t.Skipf("chattr +i: %v (wants root and a file system that knows it)", err)
+	}
+	t.Cleanup(func() { _ = change("-i") })
+	effects := b.effects(t, "20261102_01", 2)
+	b.publish(t, effects[:3])
+	b.stopped(t, effects[3], "let this user write there", os.ErrPermission)
+	b.stopped(t, effects[4], "images are to be published first", errMissing)
+	if err := change("-i"); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(t, effects)
+	if p := b.look(t); p.Build != "20261102_01" {
+		t.Errorf("readers are given %s", p.Build)
+	}
+}
