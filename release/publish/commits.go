@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"assay/artifact"
 	"assay/release"
@@ -88,33 +89,65 @@ func (j *job) commits(ctx context.Context) (out []published, err error) {
 	return out, nil
 }
 
-// renew gives the content of a release that is out again a new commit, later than
-// that of the release that was revoked: a host does not go to a commit older than
-// its own. The commit follows from the history alone.
+// renew gives the content of a release that is out again a new commit, when the
+// revoked one is later than its own: a host takes no commit that is older than
+// what it has. The new commit is a second later than the revoked one, so that
+// every build after that is later still.
 func (j *job) renew(ctx context.Context, p *published) error {
 	r := j.work.Revoked
-	if !j.work.Fallback || r == nil || r.Revoked == nil || len(j.opt.Signers) == 0 || j.config.SameCommitOnFallback {
+	if !j.work.Fallback || r == nil || len(j.opt.Signers) == 0 || j.config.SameCommitOnFallback {
 		return nil
+	}
+	now, err := j.head(ctx, p.ref)
+	if err != nil || now == "" || now == p.checksum {
+		return err
+	}
+	raw, err := j.store.read(ctx, objectPath(now, "commit"), commit.MaxSize)
+	if err != nil {
+		return fmt.Errorf("cannot read ostree commit %s, which is out: %w", now, err)
+	}
+	out, err := commit.Parse(raw)
+	if err != nil {
+		return err
 	}
 	old, err := commit.Parse(p.raw)
 	if err != nil {
 		return err
 	}
-	c := old.Promote(commit.Origin{Of: p.tested, Build: string(j.stream) + "/" + string(j.build), Ref: p.ref, Parent: p.checksum,
-		Why: fmt.Sprintf("%s was revoked, and hosts that have it take no older commit", r.Build)})
-	c.Time = r.Revoked.At
-	p.raw = c.Bytes()
-	p.checksum = commit.Checksum(p.raw)
-	// Signed once, as long as the spool lasts.
-	keep := filepath.Join(j.Publisher.work, "commits", p.checksum)
-	if b, err := os.ReadFile(keep); err == nil && j.config.Trust.VerifyOSTree(ctx, "ostree commit", p.raw, b) == nil { //nolint:gosec // our spool
-		p.detached = b
+	switch {
+	case out.Get(commit.KeyPromotionOf).String() == p.tested && out.Parent == p.checksum:
+		// It is out already. Whoever put another content there is found out.
+		if out.Content() != old.Content() || commit.Checksum(raw) != now {
+			return fmt.Errorf("ostree commit %s, which is out, has another content than %s, which was tested: %w", now, p.tested, errChanged)
+		}
+		p.raw = raw
+	case !out.Time.After(old.Time):
 		return nil
+	default:
+		c := old.Promote(commit.Origin{Of: p.tested, Build: string(j.stream) + "/" + string(j.build), Ref: p.ref, Parent: p.checksum,
+			Why: fmt.Sprintf("%s was revoked, and hosts that have it take no older commit", r.Build)})
+		c.Time = out.Time.Add(time.Second)
+		p.raw = c.Bytes()
 	}
-	if p.detached, err = j.sign(ctx, "ostree commit "+p.checksum, p.raw); err != nil {
-		return err
+	p.checksum = commit.Checksum(p.raw)
+	p.detached, err = j.renewedSignature(ctx, p)
+	return err
+}
+
+// renewedSignature signs a renewed commit once: the spool keeps the signature,
+// and so does the target.
+func (j *job) renewedSignature(ctx context.Context, p *published) ([]byte, error) {
+	keep := filepath.Join(j.Publisher.work, "commits", p.checksum)
+	b, err := os.ReadFile(keep) //nolint:gosec // our spool
+	if err != nil {
+		b, err = j.store.read(ctx, objectPath(p.checksum, "commitmeta"), commit.MaxSize)
 	}
-	return writeFile(j.tmp(), keep, p.detached)
+	if err != nil || j.config.Trust.VerifyOSTree(ctx, "ostree commit", p.raw, b) != nil {
+		if b, err = j.sign(ctx, "ostree commit "+p.checksum, p.raw); err != nil {
+			return nil, err
+		}
+	}
+	return b, writeFile(j.tmp(), keep, b)
 }
 
 // signed reads what a signer made of a commit. The spool keeps it for the time

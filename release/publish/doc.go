@@ -22,8 +22,12 @@
 // link, which moves a whole set of files; a bucket has no such thing, so there
 // the files of a set are put one by one and the one that readers begin with
 // last. Every step looks at what is there and does what is missing, so a step
-// that was cut off is taken again from its beginning. After a release was
-// revoked the one before is published by the same steps.
+// that was cut off is taken again from its beginning.
+//
+// After a release was revoked the one before is published by the same steps, also
+// when its build is gone since. Its ostree content comes as a new commit then,
+// which names the tested one as its origin: hosts take no commit that is older
+// than theirs.
 //
 // A file's digest is checked when it comes in, in its staging place and in its
 // public place, against what was tested; signatures are verified before the

@@ -270,6 +270,12 @@ func conform(t *testing.T, target testTarget) {
 		t.Errorf("the content differs:\n%s", diff)
 	}
 
+	// The next release is newer than that.
+	b.publish(t, b.effects(t, "20261212_01", 35))
+	if now := b.follow(t, b.made["20261205_01"].Commits[0].Checksum, got); now != b.made["20261212_01"].Commits[0].Checksum {
+		t.Errorf("hosts get %s", now)
+	}
+
 	// What was published never changes.
 	image := filepath.Join(b.root, "releases/test-43/20261205_01", b.made["20261205_01"].Artifacts[0].Name)
 	content, _ := os.ReadFile(image)
@@ -283,13 +289,13 @@ func conform(t *testing.T, target testTarget) {
 		t.Errorf("a published image changed: %v", err)
 	}
 	// It can be retired; what is out cannot.
-	if err := b.publisher.Retire(t.Context(), "test-43", []release.BuildID{"20261205_01", "20261121_01"}); err == nil || !strings.Contains(err.Error(), "it is out") {
+	if err := b.publisher.Retire(t.Context(), "test-43", []release.BuildID{"20261205_01", "20261212_01"}); err == nil || !strings.Contains(err.Error(), "it is out") {
 		t.Errorf("%v", err)
 	}
 	if err := b.publisher.Retire(t.Context(), "test-43", []release.BuildID{"20261205_01"}); err != nil {
 		t.Error(err)
 	}
-	if builds, err := b.publisher.Builds(t.Context(), "test-43"); err != nil || len(builds) != 1 || builds[0] != "20261121_01" {
+	if builds, err := b.publisher.Builds(t.Context(), "test-43"); err != nil || len(builds) != 2 || builds[0] != "20261121_01" || builds[1] != "20261212_01" {
 		t.Errorf("%v, builds %v", err, builds)
 	}
 	b.look(t)
