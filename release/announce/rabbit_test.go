@@ -1,0 +1,209 @@
+package announce_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"assay/release"
+	"assay/release/announce"
+)
+
+// rabbit starts Debian's RabbitMQ on a loopback port.
+func rabbit(t *testing.T) (address string) {
+	t.Helper()
+	if os.Getenv("ASSAY_SERVER_TESTS") != "1" {
+		t.Skip("set ASSAY_SERVER_TESTS=1 to run this against a real RabbitMQ (apt-get install rabbitmq-server)")
+	}
+	const program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("RabbitMQ is not there; apt-get install rabbitmq-server: %v", err)
+	}
+	dir, err := os.MkdirTemp("", "assay-rabbit-") // its paths have to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	ports := [2]int{freePort(t), freePort(t)}
+	config := fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\nloopback_users = none\n", ports[0])
+	if err := os.WriteFile(filepath.Join(dir, "rabbit.conf"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	cmd := exec.Command(program)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "LC_ALL=C.UTF-8", fmt.Sprintf("RABBITMQ_NODENAME=assay%d@localhost", ports[0]),
+		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", ports[1]), "RABBITMQ_MNESIA_BASE="+dir, "RABBITMQ_LOG_BASE="+dir, "RABBITMQ_LOGS=-",
+		"RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbit.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(dir, "plugins"),
+		"RABBITMQ_PID_FILE="+filepath.Join(dir, "pid"), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 -start_epmd false -erl_epmd_port "+fmt.Sprint(ports[1]))
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error, 1)
+	go func() { over <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its own group, which we made
+		<-over
+	})
+	address = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	limit := time.After(3 * time.Minute)
+	for {
+		if c, err := amqp.Dial("amqp://guest:guest@" + address); err == nil {
+			c.Close()
+			return address
+		}
+		select {
+		case err := <-over:
+			over <- err
+			t.Fatalf("RabbitMQ ended: %v\n%s", err, log.String())
+		case <-limit:
+			t.Fatalf("RabbitMQ does not answer at %s after 3 minutes", address)
+		case <-time.After(200 * time.Millisecond): // between two looks at it
+		}
+	}
+}
+
+func freePort(t *testing.T) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestRabbitTakesAnnouncements(t *testing.T) {
+	address := rabbit(t)
+	t.Setenv("ASSAY_TEST_BUS", "guest")
+	c := announce.BusConfig{URL: "amqp://guest@" + address + "/%2F", Secret: announce.Secret{PasswordEnv: "ASSAY_TEST_BUS"},
+		TopicPrefix: "org.example.test", Messages: announce.Forms, Version: "43"}
+	s := newStory(t)
+	e := s.released()
+	bus := func(c announce.BusConfig) *announce.Bus {
+		t.Helper()
+		b, err := announce.NewBus(c, s.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+
+	conn, err := amqp.Dial("amqp://guest:guest@" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := ch.QueueDeclare("", false, true, true, false, nil)
+	if err == nil {
+		err = ch.QueueBind(q.Name, "org.example.test.#", "amq.topic", false, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliveries, err := ch.Consume(q.Name, "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	r, err := bus(c).Do(ctx(t), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Unsure = true
+	again, err := bus(c).Do(ctx(t), e)
+	if err != nil || again.Ref != r.Ref {
+		t.Fatalf("the second time: %+v, %v; the first: %+v", again, err, r)
+	}
+	topics := []string{"assay.release.complete", "releng.atomic.twoweek.complete", "coreos.stream.release", "coreos.stream.metadata.update"}
+	ids := map[string]string{}
+	for i := range 2 * len(topics) {
+		var d amqp.Delivery
+		select {
+		case d = <-deliveries:
+		case <-ctx(t).Done():
+			t.Fatalf("message %d did not come", i)
+		}
+		topic := topics[i%len(topics)]
+		if d.RoutingKey != "org.example.test."+topic || d.DeliveryMode != amqp.Persistent || d.ContentEncoding != "utf-8" || !json.Valid(d.Body) {
+			t.Errorf("message %d: %+v", i, d)
+		}
+		if d.Headers["fedora_messaging_schema"] != "base.message" || d.Headers["fedora_messaging_severity"] != int32(20) || d.Headers["sent-at"] != "2026-11-17T12:00:00+00:00" {
+			t.Errorf("headers %v", d.Headers)
+		}
+		if old, ok := ids[topic]; ok && old != d.MessageId {
+			t.Errorf("%s has message id %s and then %s", topic, old, d.MessageId)
+		}
+		ids[topic] = d.MessageId
+	}
+	if ids[topics[0]] != r.Ref || len(slices.Compact(slices.Sorted(mapValues(ids)))) != len(topics) {
+		t.Errorf("receipt %s, message ids %v", r.Ref, ids)
+	}
+
+	for want, change := range map[string]func(*announce.BusConfig){
+		"username or password": func(*announce.BusConfig) { t.Setenv("ASSAY_TEST_BUS", "hunter2") },
+		"no exchange":          func(c *announce.BusConfig) { c.Exchange = "nowhere" },
+		"vhost":                func(c *announce.BusConfig) { c.URL = "amqp://guest@" + address + "/elsewhere" },
+	} {
+		t.Setenv("ASSAY_TEST_BUS", "guest")
+		c := c
+		change(&c)
+		_, err := bus(c).Do(ctx(t), e)
+		if !errors.Is(err, release.ErrPermanent) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("want a permanent error with %q, got %v", want, err)
+		}
+	}
+}
+
+func mapValues(m map[string]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, v := range m {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+func TestBusThatIsDownWaits(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ASSAY_TEST_BUS", "hunter2")
+	s := newStory(t)
+	b, err := announce.NewBus(announce.BusConfig{URL: "amqp://guest@" + l.Addr().String(), Secret: announce.Secret{PasswordEnv: "ASSAY_TEST_BUS"}, TopicPrefix: "org.example.test"}, s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := s.released()
+	// It takes the connection and says nothing.
+	limited, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer stop()
+	_, err = b.Do(limited, e)
+	if err == nil || errors.Is(err, release.ErrPermanent) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("silent: %v", err)
+	}
+	l.Close()
+	_, err = b.Do(ctx(t), e)
+	if err == nil || errors.Is(err, release.ErrPermanent) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("down: %v", err)
+	}
+}
