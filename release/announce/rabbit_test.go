@@ -36,7 +36,7 @@ func rabbit(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	ports := [2]int{freePort(t), freePort(t)}
+	ports := [3]int{freePort(t), freePort(t), freePort(t)}
 	config := fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\nloopback_users = none\n", ports[0])
 	if err := os.WriteFile(filepath.Join(dir, "rabbit.conf"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,8 @@ func rabbit(t *testing.T) (address string) {
 	cmd.Env = append(os.Environ(), "HOME="+dir, "LC_ALL=C.UTF-8", fmt.Sprintf("RABBITMQ_NODENAME=assay%d@localhost", ports[0]),
 		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", ports[1]), "RABBITMQ_MNESIA_BASE="+dir, "RABBITMQ_LOG_BASE="+dir, "RABBITMQ_LOGS=-",
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbit.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(dir, "plugins"),
-		"RABBITMQ_PID_FILE="+filepath.Join(dir, "pid"), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 -start_epmd false -erl_epmd_port "+fmt.Sprint(ports[1]))
+		"RABBITMQ_PID_FILE="+filepath.Join(dir, "pid"), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1",
+		fmt.Sprintf("ERL_EPMD_PORT=%d", ports[2]), "ERL_EPMD_ADDRESS=127.0.0.1") // a name server of its own, which outlives the node
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -58,6 +59,9 @@ func rabbit(t *testing.T) (address string) {
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its own group, which we made
 		<-over
+		if out, err := exec.Command("epmd", "-port", fmt.Sprint(ports[2]), "-kill").CombinedOutput(); err != nil {
+			t.Errorf("epmd at port %d is left: %v: %s", ports[2], err, out)
+		}
 	})
 	address = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	limit := time.After(3 * time.Minute)
