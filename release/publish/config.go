@@ -16,7 +16,8 @@ type Config struct {
 	S3        *S3        `yaml:"s3"`
 	// URL is where readers find the target's root, for receipts.
 	URL string `yaml:"url"`
-	// Trust says which signatures a release must have here.
+	// Trust says whose signatures count, and which a release must have here:
+	// those of checksums and commits when it requires none.
 	Trust sign.Trust `yaml:"trust"`
 	// StaticDeltas makes a static delta from the commit that is out to the next.
 	StaticDeltas bool `yaml:"static_deltas"`
@@ -89,6 +90,9 @@ func (c *Config) check() error {
 		}
 	case c.S3 != nil && (c.S3.Endpoint == "" || c.S3.Bucket == "" || c.S3.CredentialsFile == ""):
 		return errors.New("s3: want endpoint, bucket and credentials_file")
+	}
+	if len(c.Trust.Require) == 0 {
+		c.Trust.Require = []sign.What{sign.Checksums, sign.Commits}
 	}
 	if err := c.Trust.Check(); err != nil {
 		return fmt.Errorf("trust: %w", err)
