@@ -137,10 +137,29 @@ func (s *service) openHistory(ctx context.Context) (*history.History, error) {
 	defer cancel()
 	for {
 		h, err := openHistory(ctx, s.cfg, func(format string, args ...any) { s.tell.Warn(fmt.Sprintf(format, args...)) })
-		if !errors.Is(err, history.ErrLocked) || !pause(limit, 50*time.Millisecond) {
+		if !errors.Is(err, history.ErrLocked) {
 			return h, err
 		}
+		if a, aerr := readAddress(s.cfg); aerr == nil && answers(limit, a.URL) {
+			return nil, fmt.Errorf("cannot serve the history in %s: a service has it open already (process %d, %s)", s.cfg.History.Dir, a.PID, a.URL)
+		}
+		if !pause(limit, 50*time.Millisecond) {
+			return nil, err
+		}
 	}
+}
+
+// answers reports whether a service is reached at a URL.
+func answers(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	return resp.Body.Close() == nil
 }
 
 // once does what is due and says how everything stands.

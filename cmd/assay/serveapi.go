@@ -78,7 +78,9 @@ func (s *service) read(w http.ResponseWriter, r *http.Request, make func(st *rel
 	err := s.at(r.Context(), r.URL.Query().Get("at"), do)
 	var usage *usageError
 	switch {
-	case errors.As(err, &usage):
+	case errors.Is(err, errBadRequest):
+		replyError(w, http.StatusBadRequest, err)
+	case errors.As(err, &usage): // what the path names is not there
 		replyError(w, http.StatusNotFound, err)
 	case err != nil:
 		replyError(w, http.StatusServiceUnavailable, err)
@@ -87,6 +89,9 @@ func (s *service) read(w http.ResponseWriter, r *http.Request, make func(st *rel
 	}
 }
 
+// errBadRequest means that a request makes no sense.
+var errBadRequest = errors.New("cannot understand the request")
+
 // at gives do the state, now or as of a time past.
 func (s *service) at(ctx context.Context, at string, do func(*release.State, time.Time) error) error {
 	if at == "" {
@@ -94,7 +99,7 @@ func (s *service) at(ctx context.Context, at string, do func(*release.State, tim
 	}
 	t, err := parseMoment(at, time.Time{})
 	if err != nil {
-		return usagef("at: %w", err)
+		return fmt.Errorf("%w: at: %w", errBadRequest, err)
 	}
 	st := release.NewStateAsOf(t)
 	if err := st.CatchUp(ctx, s.log); err != nil {
