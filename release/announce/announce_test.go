@@ -183,7 +183,7 @@ func TestUnreadablePackageListWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Do(ctx(t), e); err == nil || !strings.Contains(err.Error(), "event 1 is no package list") {
+	if _, err := m.Do(ctx(t), e); err == nil || !strings.Contains(err.Error(), "event 1: it is a history.opened") {
 		t.Fatalf("%v", err)
 	}
 }

@@ -74,11 +74,11 @@ func newAnnouncement(ctx context.Context, o Options, e release.Effect) (*announc
 	}
 	a.identity = sha256.Sum256(fmt.Appendf(nil, "%q %q %q", e.Stream, e.Key, a.at.UTC().Format(time.RFC3339Nano)))
 	if w.Revoked == nil && w.PackagesBefore > 0 && w.PackagesNow > 0 {
-		before, err := manifest(ctx, o.Log, w.PackagesBefore)
+		before, err := packages.Read(ctx, o.Log, w.PackagesBefore)
 		if err != nil {
 			return nil, err
 		}
-		now, err := manifest(ctx, o.Log, w.PackagesNow)
+		now, err := packages.Read(ctx, o.Log, w.PackagesNow)
 		if err != nil {
 			return nil, err
 		}
@@ -86,27 +86,6 @@ func newAnnouncement(ctx context.Context, o Options, e release.Effect) (*announc
 		a.diff = &d
 	}
 	return a, nil
-}
-
-// manifest reads a packages.listed event.
-func manifest(ctx context.Context, log release.Log, seq uint64) ([]string, error) {
-	for r, err := range log.Read(ctx, seq-1) {
-		if err == nil {
-			err = r.Err
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the package list, event %d: %w", seq, err)
-		}
-		e, err := release.Decode(r.Raw)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the package list, event %d: %w", seq, err)
-		}
-		if f, ok := e.Fact.(*release.PackagesListed); ok && r.Seq == seq {
-			return f.Packages, nil
-		}
-		break
-	}
-	return nil, fmt.Errorf("event %d is no package list", seq)
 }
 
 func (a *announcement) title() string {
