@@ -70,6 +70,11 @@ corpus: setup ## everything deliberately broken, each of which the right check m
 long: setup ## guest tests that have no time in `make test`
 	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -p 1 -run 'Broken|Healthy|Upgraded|ForReal|Killed|AtOnce' ./cmd/assay ./harness ./fixtures/standins
 
+.PHONY: server-tests
+server-tests: setup ## the release stage against real servers: trackers, sshd, S3, mail, bus (the first run builds some)
+	ASSAY_SERVER_TESTS=1 $(GO) test -v -count=1 -timeout 1h -p 1 \
+		$$(grep -rlE --include='*_test.go' 'ASSAY_SERVER_TESTS|trackertest[.](Gitea|Pagure)' ./release ./cmd | xargs -n1 dirname | sort -u)
+
 .PHONY: bench
 bench: setup ## the figures of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v -e '/cmd/assay$$' -e '/harness$$')
