@@ -51,7 +51,13 @@ type Engine struct {
 	// at is the end of the history when the last step had nothing left to do.
 	at uint64
 	// ours are the attempts this engine began.
-	ours map[release.EffectKey]bool
+	ours map[attemptOf]bool
+}
+
+// attemptOf is an effect among those of all streams: keys are a stream's own.
+type attemptOf struct {
+	stream release.Stream
+	key    release.EffectKey
 }
 
 // New folds the history.
@@ -66,7 +72,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the release stage: %w", err)
 	}
-	return &Engine{c: c, state: s, ours: map[release.EffectKey]bool{}}, nil
+	return &Engine{c: c, state: s, ours: map[attemptOf]bool{}}, nil
 }
 
 // With gives do the state, caught up. The state must not be kept.
@@ -160,7 +166,7 @@ func (e *Engine) due() (work []job, next time.Time) {
 			if e.c.Adapters[t] == nil {
 				continue // a person sees it in the status
 			}
-			if x.Unsure && e.c.Alone && !e.ours[x.Key] {
+			if x.Unsure && e.c.Alone && !e.ours[attemptOf{x.Stream, x.Key}] {
 				x.Due = time.Time{}
 			}
 			switch {
@@ -246,7 +252,7 @@ func (e *Engine) begin(ctx context.Context, j job, limit time.Duration) (begun b
 	})
 	if err == nil && begun {
 		e.mu.Lock()
-		e.ours[x.Key] = true
+		e.ours[attemptOf{x.Stream, x.Key}] = true
 		e.mu.Unlock()
 	}
 	return begun && err == nil, err

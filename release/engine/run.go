@@ -16,13 +16,20 @@ const (
 
 // Run steps until ctx ends, which is its only way to end: whenever the history
 // moves, whenever an effect falls due, and at least every tick (a minute when
-// 0), for the calendar's sake. A step that fails is told of and tried again.
+// 0), for the calendar's sake. Every hour it asks the trackers what people did. A step that fails is told of and tried again.
 func (e *Engine) Run(ctx context.Context, tick time.Duration) error {
 	if tick <= 0 {
 		tick = time.Minute
 	}
 	pause := firstPause
+	var observed time.Time
 	for ctx.Err() == nil {
+		if now := e.c.Now(); now.Sub(observed) >= observeEvery || now.Before(observed) {
+			observed = now
+			if err := e.observe(ctx); err != nil && ctx.Err() == nil {
+				e.c.Tell("%v", err)
+			}
+		}
 		next, err := e.Step(ctx)
 		wait := tick
 		switch {

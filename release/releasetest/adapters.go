@@ -14,8 +14,10 @@ type Adapter struct {
 	mu sync.Mutex
 	// Fail, when set, is asked before each effect.
 	Fail func(release.Effect) error
-	did  []release.Effect
-	keys map[release.EffectKey]int
+	// Observed answers Bugs; nil is that nobody has touched any.
+	Observed func(refs []string) ([]release.BugObserved, error)
+	did      []release.Effect
+	keys     map[release.EffectKey]int
 }
 
 var (
@@ -53,8 +55,13 @@ func (a *Adapter) Do(ctx context.Context, e release.Effect) (release.Receipt, er
 	return r, nil
 }
 
-// Bugs implements release.Tracker: nobody has touched any.
-func (a *Adapter) Bugs(context.Context, []string) ([]release.BugObserved, error) { return nil, nil }
+// Bugs implements release.Tracker by Observed.
+func (a *Adapter) Bugs(_ context.Context, refs []string) ([]release.BugObserved, error) {
+	if a.Observed == nil {
+		return nil, nil
+	}
+	return a.Observed(refs)
+}
 
 // Did lists what was done, in order.
 func (a *Adapter) Did() []release.Effect {
