@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"assay/release"
+	"assay/release/announce"
 	"assay/release/config"
 	"assay/release/engine"
 	"assay/release/packages"
@@ -113,8 +114,12 @@ func openAdapters(cfg *config.Config, log release.Log, pages *pages) (map[engine
 		}
 		out[engine.Target{Kind: release.EffectBug, Name: name}] = t
 	}
-	for name, f := range cfg.Announce {
-		out[engine.Target{Kind: release.EffectAnnounce, Name: name}] = folder{f.Folder}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Announce)) {
+		a, err := announcer(cfg, cfg.Announce[name], log)
+		if err != nil {
+			return nil, configError(cfg, "announce", name, err)
+		}
+		out[engine.Target{Kind: release.EffectAnnounce, Name: name}] = a
 	}
 	for name, f := range cfg.Rebuild {
 		out[engine.Target{Kind: release.EffectRebuild, Name: name}] = folder{f.Folder}
@@ -126,6 +131,40 @@ func configError(cfg *config.Config, section, name string, err error) error {
 	return &usageError{fmt.Errorf("%s: %s.%s: %w", cfg.Path, section, name, err)}
 }
 
+// announcer makes a channel for every stream: what is said of one depends on its
+// policy.
+func announcer(cfg *config.Config, c config.Announce, log release.Log) (release.Performer, error) {
+	if c.Folder != "" {
+		return folder{c.Folder}, nil
+	}
+	out := byStream{}
+	for _, p := range cfg.Streams() {
+		url := cfg.ReadersURL()
+		o := announce.Options{Policy: p, Log: log, Page: url + "/streams/" + string(p.Stream), Files: url}
+		var err error
+		if c.Mail != nil {
+			out[p.Stream], err = announce.NewMailer(*c.Mail, o)
+		} else {
+			out[p.Stream], err = announce.NewBus(*c.Bus, o)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// byStream is an adapter that has one of its own for each stream.
+type byStream map[release.Stream]release.Performer
+
+// Do implements release.Performer.
+func (b byStream) Do(ctx context.Context, e release.Effect) (release.Receipt, error) {
+	if a := b[e.Stream]; a != nil {
+		return a.Do(ctx, e)
+	}
+	return release.Receipt{}, fmt.Errorf("cannot do %s: stream %s has no policy: %w", e.Key, e.Stream, release.ErrPermanent)
+}
+
 // packageLines bounds the package differences in a bug.
 const packageLines = 100
 
@@ -133,11 +172,11 @@ const packageLines = 100
 // them.
 func packageChanges(log release.Log) func(ctx context.Context, good, bad uint64) ([]string, error) {
 	return func(ctx context.Context, good, bad uint64) ([]string, error) {
-		from, err := manifestAt(ctx, log, good)
+		from, err := packages.Read(ctx, log, good)
 		if err != nil {
 			return nil, err
 		}
-		to, err := manifestAt(ctx, log, bad)
+		to, err := packages.Read(ctx, log, bad)
 		if err != nil {
 			return nil, err
 		}
@@ -147,29 +186,4 @@ func packageChanges(log release.Log) func(ctx context.Context, good, bad uint64)
 		}
 		return strings.Split(text, "\n"), nil
 	}
-}
-
-// manifestAt is the package manifest that stands at a place of the history; none
-// at 0.
-func manifestAt(ctx context.Context, log release.Log, seq uint64) ([]string, error) {
-	if seq == 0 {
-		return nil, nil
-	}
-	for r, err := range log.Read(ctx, seq-1) {
-		if err == nil {
-			err = r.Err
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the packages in event %d: %w", seq, err)
-		}
-		e, err := release.Decode(r.Raw)
-		if err != nil {
-			return nil, err
-		}
-		if f, ok := e.Fact.(*release.PackagesListed); ok && r.Seq == seq {
-			return f.Packages, nil
-		}
-		break
-	}
-	return nil, fmt.Errorf("event %d is no package manifest", seq)
 }

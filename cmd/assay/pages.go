@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"assay/release"
 	"assay/release/config"
-	"assay/release/packages"
 	"assay/release/publish"
 	"assay/release/sign"
 	"assay/release/site"
@@ -27,7 +26,7 @@ type pages struct {
 // documents are a stream's pages, for publishing with its pointer.
 func (p *pages) documents(url string) func(context.Context, release.Effect) (publish.Documents, error) {
 	return func(ctx context.Context, e release.Effect) (publish.Documents, error) {
-		files, err := p.render(ctx, url, "", e.Stream)
+		files, err := p.render(ctx, url, e.Stream)
 		return publish.Documents(files), err
 	}
 }
@@ -35,7 +34,7 @@ func (p *pages) documents(url string) func(context.Context, release.Effect) (pub
 // front are the pages above all streams.
 func (p *pages) front(url string) func(context.Context, release.Effect) (publish.Documents, error) {
 	return func(ctx context.Context, _ release.Effect) (publish.Documents, error) {
-		files, err := p.render(ctx, url, "", "")
+		files, err := p.render(ctx, url, "")
 		out := publish.Documents{}
 		for name, content := range files {
 			if !strings.HasPrefix(name, "streams/") {
@@ -49,14 +48,14 @@ func (p *pages) front(url string) func(context.Context, release.Effect) (publish
 // write writes the site into its folder, if there is to be one.
 func (p *pages) write(ctx context.Context) error {
 	c := p.cfg.Site
-	if c.Folder == "" {
+	if c.Directory == "" {
 		return nil
 	}
-	files, err := p.render(ctx, c.URL, c.Files, "")
+	files, err := p.render(ctx, c.URL, "")
 	if err != nil {
 		return err
 	}
-	return files.Write(c.Folder)
+	return files.Write(c.Directory)
 }
 
 func (p *pages) head(ctx context.Context) (seq uint64, err error) {
@@ -64,22 +63,18 @@ func (p *pages) head(ctx context.Context) (seq uint64, err error) {
 	return seq, err
 }
 
-func (p *pages) render(ctx context.Context, url, files string, only release.Stream) (out site.Files, err error) {
-	in := site.Input{Title: p.cfg.Site.Title, About: p.cfg.Site.About, URL: url, Now: p.now(), Only: only}
-	if in.Title == "" {
-		in.Title = "Downloads"
+func (p *pages) render(ctx context.Context, url string, only release.Stream) (out site.Files, err error) {
+	c := siteConfig(p.cfg)
+	c.URL = url
+	in, err := c.Load(p.cfg.Streams())
+	if err != nil {
+		return nil, err
 	}
-	for _, policy := range p.cfg.Streams() {
-		keys, err := p.keys(policy)
-		if err != nil {
-			return nil, err
-		}
-		in.Streams = append(in.Streams, site.Stream{Policy: policy, Files: files, Keys: keys, Rollout: p.cfg.Site.Rollout})
-	}
+	in.Now, in.Only = p.now(), only
 	err = p.with(ctx, func(st *release.State) (err error) {
 		in.State = st
 		for i := range in.Streams {
-			if in.Streams[i].Changes, err = p.changes(ctx, st, in.Streams[i].Policy.Stream); err != nil {
+			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.log, st, in.Streams[i].Policy.Stream); err != nil {
 				return err
 			}
 		}
@@ -92,45 +87,28 @@ func (p *pages) render(ctx context.Context, url, files string, only release.Stre
 	return out, nil
 }
 
-// keys are the public keys that readers verify a stream's files with.
-func (p *pages) keys(policy *release.Policy) (out []site.Key, err error) {
-	for _, k := range policy.Keys {
-		c := p.cfg.Keys[k.Name]
-		if c.Kind == sign.Ed25519 || c.Public == "" {
+// siteConfig is the site with every stream on it. Those without keys of their
+// own have the public ones that their policies sign with.
+func siteConfig(cfg *config.Config) site.Config {
+	c := cfg.Site
+	if c.Title == "" {
+		c.Title = "Downloads"
+	}
+	c.Streams = slices.Clone(c.Streams)
+	for _, p := range cfg.Streams() {
+		i := slices.IndexFunc(c.Streams, func(s site.StreamConfig) bool { return s.Stream == p.Stream })
+		if i < 0 {
+			i = len(c.Streams)
+			c.Streams = append(c.Streams, site.StreamConfig{Stream: p.Stream})
+		}
+		if len(c.Streams[i].Keys) > 0 {
 			continue
 		}
-		raw, err := os.ReadFile(c.Public)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the public key %s: %w", k.Name, err)
+		for _, k := range p.Keys {
+			if key := cfg.Keys[k.Name]; key.Kind != sign.Ed25519 && key.Public != "" {
+				c.Streams[i].Keys = append(c.Streams[i].Keys, site.KeyConfig{Name: k.Name, Public: key.Public})
+			}
 		}
-		out = append(out, site.Key{Name: k.Name, OpenPGP: raw})
 	}
-	return out, nil
-}
-
-// changes are the package differences of what is out, nil when a manifest is not
-// known.
-func (p *pages) changes(ctx context.Context, st *release.State, stream release.Stream) (*site.Changes, error) {
-	l := st.Line(stream)
-	out := l.Out()
-	if out == nil || out.Previous == "" {
-		return nil, nil
-	}
-	now, before := l.Build(out.Build), l.Build(out.Previous)
-	if now == nil || before == nil || len(out.Artifacts) == 0 {
-		return nil, nil
-	}
-	arch := out.Artifacts[0].Artifact.Arch()
-	if now.PackagesAt(arch) == 0 || before.PackagesAt(arch) == 0 {
-		return nil, nil
-	}
-	from, err := manifestAt(ctx, p.log, before.PackagesAt(arch))
-	if err != nil {
-		return nil, err
-	}
-	to, err := manifestAt(ctx, p.log, now.PackagesAt(arch))
-	if err != nil {
-		return nil, err
-	}
-	return &site.Changes{Build: out.Build, From: out.Previous, Diff: packages.Compare(from, to)}, nil
+	return c
 }

@@ -35,9 +35,8 @@ const (
 
 // host is a folder with all that a service has, and the commands of its people.
 type host struct {
-	t       testing.TB
-	dir, id string
-	path    string
+	t         testing.TB
+	dir, path string
 }
 
 func newHost(t testing.TB) *host {
@@ -58,7 +57,7 @@ targets:
   site: {directory: {path: public}, url: "https://downloads.example/", trust: {openpgp: [%q], require: [checksums, images]}}
 trackers: {bugs: {folder: bugs}}
 announce: {mail: {folder: mails}}
-site: {title: Demo, folder: pages, url: "https://downloads.example/"}
+site: {title: Demo, directory: pages, url: "https://downloads.example/"}
 `, k.Secret, k.Public, k.Public))
 	h.write("demo-1.yaml", `stream: demo-1
 artifacts: {required: [qcow2/x86_64]}

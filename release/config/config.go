@@ -18,9 +18,11 @@ import (
 	"time"
 
 	"assay/release"
+	"assay/release/announce"
 	"assay/release/policy"
 	"assay/release/publish"
 	"assay/release/sign"
+	"assay/release/site"
 	"assay/release/tracker"
 )
 
@@ -44,15 +46,17 @@ type Config struct {
 	// way.
 	Spool string `yaml:"spool"`
 	Serve Serve  `yaml:"serve"`
-
-	Site Site `yaml:"site"`
+	// Site is the download site: published with the pointer to each target that
+	// has a url, and written to its directory whenever something changes. Streams
+	// that it does not list are on it all the same, with the public keys below.
+	Site site.Config `yaml:"site"`
 
 	// The adapters, by the names that policies call them.
 	Keys      map[string]sign.Config    `yaml:"keys"`
 	Promotion sign.Promotion            `yaml:"promotion"`
 	Targets   map[string]publish.Config `yaml:"targets"`
 	Trackers  map[string]Tracker        `yaml:"trackers"`
-	Announce  map[string]Folder         `yaml:"announce"`
+	Announce  map[string]Announce       `yaml:"announce"`
 	Rebuild   map[string]Folder         `yaml:"rebuild"`
 
 	streams []*release.Policy
@@ -88,25 +92,17 @@ type Serve struct {
 	EffectTimeout map[release.EffectKind]time.Duration `yaml:"effect_timeout"`
 }
 
-// Site is the download site: published with the pointer to each target that has
-// a url, and written to Folder whenever something changes.
-type Site struct {
-	Title string `yaml:"title"`
-	About string `yaml:"about"`
-	// Folder is a symbolic link that is made here; empty writes none.
-	Folder string `yaml:"folder"`
-	// URL is where readers find Folder.
-	URL string `yaml:"url"`
-	// Files is where readers find the releases, when that is not URL.
-	Files string `yaml:"files"`
-	// Rollout is over how long machines are to take a new release; 0 is at once.
-	Rollout time.Duration `yaml:"rollout"`
-}
-
 // Tracker is a bug tracker, or a folder.
 type Tracker struct {
 	tracker.Config `yaml:",inline"`
 	Folder         string `yaml:"folder"`
+}
+
+// Announce is a channel: exactly one of the three.
+type Announce struct {
+	Mail   *announce.MailConfig `yaml:"mail"`
+	Bus    *announce.BusConfig  `yaml:"bus"`
+	Folder string               `yaml:"folder"`
 }
 
 // Folder is an adapter that writes each effect as a file into a folder, for
@@ -215,7 +211,7 @@ func (c *Config) resolve(dir string) {
 			at(&paths[i])
 		}
 	}
-	at(&c.History.Dir, &c.History.Credentials, &c.Spool, &c.Site.Folder, &c.Serve.Tokens)
+	at(&c.History.Dir, &c.History.Credentials, &c.Spool, &c.Site.Directory, &c.Serve.Tokens)
 	list(c.Policies)
 	for name, k := range c.Keys {
 		at(&k.File, &k.PassphraseFile, &k.Public)
@@ -246,10 +242,24 @@ func (c *Config) resolve(dir string) {
 		at(&t.TokenFile, &t.CAFile, &t.Folder)
 		c.Trackers[name] = t
 	}
-	for _, m := range []map[string]Folder{c.Announce, c.Rebuild} {
-		for name, f := range m {
-			at(&f.Folder)
-			m[name] = f
+	for name, a := range c.Announce {
+		at(&a.Folder)
+		if m := a.Mail; m != nil {
+			at(&m.CAFile, &m.CertFile, &m.KeyFile, &m.PasswordFile)
+		}
+		if b := a.Bus; b != nil {
+			at(&b.CAFile, &b.CertFile, &b.KeyFile, &b.PasswordFile)
+		}
+		c.Announce[name] = a
+	}
+	for name, f := range c.Rebuild {
+		at(&f.Folder)
+		c.Rebuild[name] = f
+	}
+	for i := range c.Site.Streams {
+		at(&c.Site.Streams[i].CloudImages)
+		for j := range c.Site.Streams[i].Keys {
+			at(&c.Site.Streams[i].Keys[j].Public)
 		}
 	}
 }
@@ -271,11 +281,8 @@ func (c *Config) check(r *reader) {
 	if c.Spool == "" && len(c.Keys)+len(c.Targets) > 0 {
 		r.fail("$.spool", "keys and targets need spool: a folder that lasts")
 	}
-	if c.Site.Folder != "" && c.Site.URL == "" {
-		r.fail("$.site", "folder needs url: where readers find it")
-	}
-	if c.Site.Rollout < 0 || c.Site.Rollout > 90*24*time.Hour {
-		r.fail("$.site.rollout", "want a duration of up to 90 days, not %s", c.Site.Rollout)
+	if c.Site.Directory != "" && c.Site.URL == "" {
+		r.fail("$.site", "directory needs url: where readers find it")
 	}
 	r.check("$.serve.listen", c.Serve.check())
 	for key, d := range map[string]time.Duration{"tick": c.Serve.Tick, "poll_bugs": c.Serve.PollBugs} {
@@ -299,13 +306,37 @@ func (c *Config) check(r *reader) {
 		}
 		r.check("$.trackers."+name, t.Validate())
 	}
-	for key, m := range map[string]map[string]Folder{"announce": c.Announce, "rebuild": c.Rebuild} {
-		for name, f := range m {
-			if f.Folder == "" {
-				r.fail("$."+key+"."+name, "want folder")
+	for _, name := range slices.Sorted(maps.Keys(c.Announce)) {
+		a, n := c.Announce[name], 0
+		for _, has := range []bool{a.Mail != nil, a.Bus != nil, a.Folder != ""} {
+			if has {
+				n++
 			}
 		}
+		if n != 1 {
+			r.fail("$.announce."+name, "want exactly one of mail, bus and folder, not %d", n)
+		}
+		if a.Folder == "" && c.ReadersURL() == "" {
+			r.fail("$.announce."+name, "an announcement points to pages: want site.url, or the url of a target")
+		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Rebuild)) {
+		if c.Rebuild[name].Folder == "" {
+			r.fail("$.rebuild."+name, "want folder")
+		}
+	}
+}
+
+// ReadersURL is where readers find pages and releases, without a slash at its
+// end: the site's, or that of the first target that has one.
+func (c *Config) ReadersURL() string {
+	url := c.Site.URL
+	for _, name := range slices.Sorted(maps.Keys(c.Targets)) {
+		if url == "" {
+			url = c.Targets[name].URL
+		}
+	}
+	return strings.TrimRight(url, "/")
 }
 
 func (s Serve) check() error {

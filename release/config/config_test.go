@@ -33,6 +33,10 @@ trackers:
   local: {folder: bugs}
 announce:
   mail: {folder: mails}
+  list: {mail: {server: "mail.example:587", user: assay, password_file: mail.pw, from: a@example.org, to: [b@example.org]}}
+  bus: {bus: {url: "amqps://bus.example", cert_file: bus.crt, key_file: bus.key}}
+rebuild:
+  cbs: {folder: rebuilds}
 `
 
 func TestWhole(t *testing.T) {
@@ -44,7 +48,8 @@ func TestWhole(t *testing.T) {
 		c.History.Dir: "/etc/assay/history", c.Policies[0]: "/etc/assay/fedora-43.yaml", c.Keys["fedora-43"].File: "/etc/assay/key.sec",
 		c.Targets["site"].Directory.Path: "/srv/site", c.Targets["site"].Trust.OpenPGP[0]: "/etc/assay/key.pub",
 		c.Trackers["local"].Folder: "/etc/assay/bugs", c.Announce["mail"].Folder: "/etc/assay/mails", c.Serve.Tokens: "/etc/assay/tokens",
-		c.Trackers["forge"].TokenFile: "/etc/token",
+		c.Trackers["forge"].TokenFile: "/etc/token", c.Announce["list"].Mail.PasswordFile: "/etc/assay/mail.pw", c.Announce["bus"].Bus.CertFile: "/etc/assay/bus.crt",
+		c.Rebuild["cbs"].Folder: "/etc/assay/rebuilds", c.ReadersURL(): "https://example.org",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -71,9 +76,9 @@ func TestFaults(t *testing.T) {
 		{"publish: 4h", "publsh: 4h", `effect_timeout: "publsh"`},
 		{"spool: spool\n", "", `a.yaml:1:10: spool: keys and targets need spool`},
 		{"{dir: history}", "{url: 'nats://u:secret@h'}", `history: want dir`},
-		{"{folder: mails}", "{}", `announce.mail: want folder`},
+		{"{folder: mails}", "{}", `announce.mail: want exactly one of mail, bus and folder, not 0`},
 		{"[fedora-43.yaml]", "[]", `policies: want at least one`},
-		{"spool: spool", "spool: spool\nsite: {folder: pages}", `a.yaml:6:7: site: folder needs url`},
+		{"spool: spool", "spool: spool\nsite: {directory: pages}", `a.yaml:6:7: site: directory needs url`},
 		{whole, "", `it is empty`},
 		{whole, "a: b\n---\nc: d\n", "want one YAML document"},
 	} {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"assay/release"
+	"assay/release/announce"
+	"assay/release/config"
+	"assay/release/engine"
+	"assay/release/releasetest"
+	"assay/release/sign/signtest"
+	"assay/release/tracker"
+)
+
+const adapterPolicy = `stream: demo-1
+artifacts: {required: [qcow2/x86_64]}
+tests: {retries: 1, timeout: 6h}
+follow: {stream: up-1, every: 2, rebuild: cbs}
+when_nothing_passed: retry
+trackers: [{name: forge}, {name: bugs}]
+keys: [demo]
+targets: [{name: site}]
+announce: [mail, bus, files]
+`
+
+const upstreamPolicy = `stream: up-1
+artifacts: {required: [qcow2/x86_64]}
+tests: {retries: 1, timeout: 6h}
+calendar: {weeks: 2, first: "2026-11-24", at: "12:00", zone: UTC}
+when_nothing_passed: retry
+`
+
+// adapterConfig is a configuration with an adapter of every kind, after change.
+func adapterConfig(t *testing.T, old, new string) *config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	k := signtest.OpenPGP(t, 0)
+	text := `history: {dir: history}
+policies: [demo-1.yaml, up-1.yaml]
+spool: spool
+keys: {demo: {file: ` + k.Secret + `, public: ` + k.Public + `}}
+targets: {site: {directory: {path: public}, url: "https://example.org/", trust: {openpgp: [` + k.Public + `]}}}
+trackers:
+  forge: {type: gitea, url: "https://forge.example", project: os/bugs, token_env: FORGE_TOKEN}
+  bugs: {folder: bugs}
+announce:
+  mail: {mail: {server: "mail.example:587", from: a@example.org, to: [b@example.org]}}
+  bus: {bus: {url: "amqps://assay@bus.example", password_env: BUS_PASSWORD}}
+  files: {folder: files}
+rebuild: {cbs: {folder: rebuilds}}
+`
+	if changed := strings.Replace(text, old, new, 1); old != "" && changed == text {
+		t.Fatalf("%q is not there", old)
+	} else if old != "" {
+		text = changed
+	}
+	for name, content := range map[string]string{"stage.yaml": text, "demo-1.yaml": adapterPolicy, "up-1.yaml": upstreamPolicy} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := config.Read(filepath.Join(dir, "stage.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestEveryAdapterIsPluggedIn(t *testing.T) {
+	cfg := adapterConfig(t, "", "")
+	if missing := missingAdapters(cfg); len(missing) > 0 {
+		t.Errorf("missing: %q", missing)
+	}
+	have, err := openAdapters(cfg, &releasetest.Log{}, &pages{cfg: cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range wantedAdapters(cfg.Stream("demo-1")) {
+		if have[want] == nil {
+			t.Errorf("no adapter %v", want)
+		}
+	}
+	if _, ok := have[engine.Target{Kind: release.EffectBug, Name: "forge"}].(*tracker.Tracker); !ok {
+		t.Error("the tracker is none")
+	}
+	mail := have[engine.Target{Kind: release.EffectAnnounce, Name: "mail"}].(byStream)
+	if _, ok := mail["demo-1"].(*announce.Mailer); !ok || len(mail) != 2 {
+		t.Errorf("mail: %v", mail)
+	}
+	if _, err := mail.Do(t.Context(), release.Effect{Stream: "none"}); !errors.Is(err, release.ErrPermanent) {
+		t.Errorf("mail for a stream that nobody has: %v", err)
+	}
+}
+
+func TestMissingAndWrongAdapters(t *testing.T) {
+	cfg := adapterConfig(t, "rebuild: {cbs: {folder: rebuilds}}\n", "")
+	if missing := missingAdapters(cfg); len(missing) != 1 || !strings.Contains(missing[0], `the policy of demo-1 names "cbs", and no such adapter is configured: add rebuild.cbs to `) {
+		t.Errorf("missing: %q", missing)
+	}
+	for _, c := range []struct{ old, new, says string }{
+		{"file: ", "file: /none", "keys.demo: cannot use key demo"},
+		{"mail.example:587", "mail.example", "announce.mail: "},
+		{"amqps://assay@bus.example", "http://bus.example", "announce.bus: "},
+		{"trust: {openpgp: [", "trust: {openpgp: [/none", "targets.site: cannot use target site"},
+	} {
+		cfg := adapterConfig(t, c.old, c.new)
+		_, err := openAdapters(cfg, &releasetest.Log{}, &pages{cfg: cfg})
+		var usage *usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.new, err)
+		}
+	}
+}
+
+func TestFolderWritesOnce(t *testing.T) {
+	f := folder{t.TempDir()}
+	e := release.Effect{Key: "bug/bugs/check:base/clock/1/open", Kind: release.EffectBug, Stream: "demo-1", Target: "bugs", Bug: &release.BugWork{Action: release.BugOpen, Subject: "check:base/clock", Title: "first"}}
+	first, err := f.Do(t.Context(), e)
+	if err != nil || first.Ref == "" {
+		t.Fatal(first, err)
+	}
+	e.Bug.Title = "second"
+	if again, err := f.Do(t.Context(), e); err != nil || again.Ref != first.Ref || again.URL != first.URL {
+		t.Errorf("again: %v, %v", again, err)
+	}
+	files, _ := os.ReadDir(f.dir)
+	if len(files) != 1 {
+		t.Fatalf("files %v", files)
+	}
+	if raw, _ := os.ReadFile(filepath.Join(f.dir, files[0].Name())); !strings.Contains(string(raw), `"Title": "first"`) {
+		t.Errorf("it was written again: %s", raw)
+	}
+	// The same bug has one handle; keys that look alike have files of their own.
+	e.Key, e.Bug.Action = "bug/bugs/check:base/clock/2/comment", release.BugComment
+	if r, err := f.Do(t.Context(), e); err != nil || r.Ref != first.Ref {
+		t.Errorf("a comment: %v, %v", r, err)
+	}
+	if deedName("a/b") == deedName("a_b") || strings.ContainsAny(deedName("../../x"), "/") || len(deedName(release.EffectKey(strings.Repeat("x", 5000)))) > 200 {
+		t.Error("names")
+	}
+	e.Kind = release.EffectPublish
+	if _, err := f.Do(t.Context(), e); !errors.Is(err, release.ErrPermanent) {
+		t.Errorf("a folder published: %v", err)
+	}
+	e.Kind, f.dir = release.EffectBug, "/proc/none"
+	if _, err := f.Do(t.Context(), e); err == nil {
+		t.Error("it was written nowhere")
+	}
+}
+
+func TestTokens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	read := func(text string, mode os.FileMode) error {
+		_ = os.Remove(path)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readTokens(path)
+		return err
+	}
+	if err := read("alice "+aliceToken+"\n", 0o600); err != nil {
+		t.Error(err)
+	}
+	for text, says := range map[string]string{"alice short\n": ":1: the token has fewer", "alice\n": ":1: want NAME TOKEN", "# c\n\na b " + aliceToken + "\n": ":3: want NAME TOKEN"} {
+		if err := read(text, 0o600); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), aliceToken) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if err := read("alice "+aliceToken+"\n", 0o644); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("everybody can read it: %v", err)
+	}
+}
