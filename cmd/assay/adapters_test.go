@@ -49,7 +49,7 @@ trackers:
   bugs: {folder: bugs}
 announce:
   mail: {mail: {server: "mail.example:587", from: a@example.org, to: [b@example.org]}}
-  bus: {bus: {url: "amqps://assay@bus.example", password_env: BUS_PASSWORD}}
+  bus: {bus: {url: "amqps://assay@bus.example", password_env: BUS_PASSWORD, topic_prefix: org.example.test}}
   files: {folder: files}
 rebuild: {cbs: {folder: rebuilds}}
 `
