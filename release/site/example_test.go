@@ -229,3 +229,11 @@ func example(t testing.TB) (site.Input, *lab) {
 			{Policy: good, Keys: keys, CloudImages: cloud, Changes: changes, Rollout: 48 * time.Hour},
 			{Policy: old, Keys: keys}, {Policy: down, Keys: keys}}}, l
 }
+
+func (l *lab) secret(t testing.TB) []byte {
+	var b bytes.Buffer
+	if err := l.key.SerializePrivate(&b, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

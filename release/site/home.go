@@ -131,7 +131,7 @@ func (v *view) renderHome(out Files, prefix string) error {
 		p.Changes = v.changes(r)
 		p.Known, p.KnownMore = v.known(r)
 		for _, c := range v.cloud(r.Build) {
-			p.Cloud = append(p.Cloud, cloudView{cleanCloud(c), providerWords(c.Provider), launch(c)})
+			p.Cloud = append(p.Cloud, cloudView{c, providerWords(c.Provider), launch(c)})
 		}
 	} else {
 		p.Pending = "There is no release to download yet."
@@ -143,6 +143,7 @@ func (v *view) renderHome(out Files, prefix string) error {
 }
 
 func cleanCloud(c CloudImage) CloudImage {
+	c.Arch = artifact.Arch(text(string(c.Arch)))
 	c.Provider, c.Region, c.Image, c.Project = text(c.Provider), text(c.Region), text(c.Image), text(c.Project)
 	return c
 }
@@ -299,9 +300,7 @@ func (v *view) archs(r *release.Release) (out []archView) {
 			names = append(names, i.ID.Arch())
 		}
 	}
-	slices.SortFunc(names, func(a, b artifact.Arch) int { // x86_64 is what most people have
-		return cmp.Or(-cmp.Compare(b2i(a == artifact.X8664), b2i(b == artifact.X8664)), strings.Compare(string(a), string(b)))
-	})
+	slices.SortFunc(names, compareArch)
 	b := v.l.Build(r.Build)
 	for _, name := range names {
 		a := archView{Arch: name, Words: archWords[name]}
@@ -340,11 +339,15 @@ func (v *view) archs(r *release.Release) (out []archView) {
 	return out
 }
 
-func b2i(b bool) int {
-	if b {
+// compareArch puts first what most people have.
+func compareArch(a, b artifact.Arch) int {
+	if (a == artifact.X8664) != (b == artifact.X8664) {
+		if a == artifact.X8664 {
+			return -1
+		}
 		return 1
 	}
-	return 0
+	return strings.Compare(string(a), string(b))
 }
 
 func (v *view) changes(r *release.Release) *changesView {

@@ -246,15 +246,15 @@ func (v *view) streamMetadata() stream.Stream {
 	return s
 }
 
-// cloud lists the cloud images of a build in a fixed order.
+// cloud lists the cloud images of a build, x86_64 first, as text.
 func (v *view) cloud(b release.BuildID) (out []CloudImage) {
 	for _, c := range v.s.CloudImages {
 		if c.Build == b {
-			out = append(out, c)
+			out = append(out, cleanCloud(c))
 		}
 	}
 	slices.SortFunc(out, func(a, b CloudImage) int {
-		return cmp.Or(strings.Compare(a.Provider, b.Provider), strings.Compare(string(a.Arch), string(b.Arch)),
+		return cmp.Or(strings.Compare(a.Provider, b.Provider), compareArch(a.Arch, b.Arch),
 			strings.Compare(a.Region, b.Region), strings.Compare(a.Image, b.Image))
 	})
 	return out[:min(len(out), maxCloud)]
