@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -59,24 +58,18 @@ func dialService(ctx context.Context, cfg *config.Config, as string) (*remoteLog
 	if err != nil {
 		return nil, err
 	}
-	l := &remoteLog{url: a.URL, client: &http.Client{Timeout: 2 * time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	if name := as; name != "" || a.URL != "" {
-		if name == "" {
-			who, err := (&stageFlags{}).who(cfg)
-			if err != nil {
-				return nil, err
-			}
-			name = who.Name
-		}
-		if l.token, err = tokenFor(cfg.Serve.Tokens, name); err != nil {
-			return nil, err
-		}
-	}
-	resp, err := l.call(ctx, http.MethodGet, "/v1/log/findings", nil)
-	var refused *net.OpError
-	if errors.As(err, &refused) {
+	if !a.isThere(ctx) {
 		return nil, fmt.Errorf("%w at %s", errNoService, a.URL)
 	}
+	l := &remoteLog{url: a.URL, client: &http.Client{Timeout: 2 * time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	who, err := (&stageFlags{as: as}).who(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if l.token, err = tokenFor(cfg.Serve.Tokens, who.Name); err != nil {
+		return nil, err
+	}
+	resp, err := l.call(ctx, http.MethodGet, "/v1/log/findings", nil)
 	if err != nil {
 		return nil, err
 	}

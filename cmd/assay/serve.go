@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -64,6 +69,10 @@ type service struct {
 	now    func() time.Time
 	tell   *slog.Logger
 	pages  *pages
+	// address is where it is reached while it runs.
+	address address
+	// replays bounds the histories that are folded for questions about the past.
+	replays chan struct{}
 }
 
 // with gives do the state, for adapters that are made before the engine.
@@ -89,7 +98,7 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &service{cfg: cfg, now: time.Now, tell: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))}
+	s := &service{cfg: cfg, now: time.Now, tell: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)), replays: make(chan struct{}, 1)}
 	if !frozen.IsZero() {
 		s.now = func() time.Time { return frozen }
 	}
@@ -140,26 +149,13 @@ func (s *service) openHistory(ctx context.Context) (*history.History, error) {
 		if !errors.Is(err, history.ErrLocked) {
 			return h, err
 		}
-		if a, aerr := readAddress(s.cfg); aerr == nil && answers(limit, a.URL) {
+		if a, aerr := readAddress(s.cfg); aerr == nil && a.isThere(limit) {
 			return nil, fmt.Errorf("cannot serve the history in %s: a service has it open already (process %d, %s)", s.cfg.History.Dir, a.PID, a.URL)
 		}
 		if !pause(limit, 50*time.Millisecond) {
 			return nil, err
 		}
 	}
-}
-
-// answers reports whether a service is reached at a URL.
-func answers(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/healthz", nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	return resp.Body.Close() == nil
 }
 
 // once does what is due and says how everything stands.
@@ -191,11 +187,12 @@ func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Pe
 	if err != nil {
 		return usagef("cannot listen at serve.listen: %w", err)
 	}
-	address := filepath.Join(s.cfg.History.Dir, addressFile)
-	if err := writeAddress(address, l.Addr()); err != nil {
+	s.address = address{URL: "http://" + l.Addr().String(), PID: os.Getpid(), Key: rand.Text()}
+	path := filepath.Join(s.cfg.History.Dir, addressFile)
+	if err := writeAddress(path, s.address); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	defer func() { _ = os.Remove(address) }()
+	defer func() { _ = os.Remove(path) }()
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.tell.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return ctx }}
 	ctx, cancel := context.WithCancel(ctx)
@@ -206,7 +203,7 @@ func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Pe
 	wg.Go(func() { _ = s.engine.Run(ctx, s.cfg.Serve.Tick) })
 	wg.Go(func() { s.watchBugs(ctx, adapters) })
 	wg.Go(func() { s.keepPages(ctx) })
-	s.tell.Info("serving", "url", "http://"+l.Addr().String(), "history", s.cfg.History.Dir, "streams", len(s.cfg.Streams()))
+	s.tell.Info("serving", "url", s.address.URL, "history", s.cfg.History.Dir, "streams", len(s.cfg.Streams()))
 	select {
 	case <-ctx.Done():
 		err = nil
@@ -227,13 +224,40 @@ func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Pe
 // addressFile stands in the history's folder while a service has it open.
 const addressFile = "serve.json"
 
+// address is where a service is reached. With Key, which only those can read who
+// may read the history, it proves that it is the one: what listens there after
+// it was killed may be another.
 type address struct {
 	URL string `json:"url"`
 	PID int    `json:"pid"`
+	Key string `json:"key"`
 }
 
-func writeAddress(path string, a net.Addr) error {
-	raw, err := json.Marshal(address{"http://" + a.String(), os.Getpid()})
+// proof answers a nonce.
+func (a address) proof(nonce string) string {
+	m := hmac.New(sha256.New, []byte(a.Key))
+	m.Write([]byte(nonce)) // which cannot fail
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// isThere asks whether the service itself answers at its address.
+func (a address) isThere(ctx context.Context) bool {
+	nonce := rand.Text()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+"/v1/proof?nonce="+nonce, nil)
+	if err != nil || a.Key == "" {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 100))
+	return err == nil && hmac.Equal(raw, []byte(a.proof(nonce)))
+}
+
+func writeAddress(path string, a address) error {
+	raw, err := json.Marshal(a)
 	if err == nil {
 		err = os.WriteFile(path+".new", append(raw, '\n'), 0o600)
 	}

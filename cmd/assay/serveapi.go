@@ -21,6 +21,10 @@ func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metrics())
+	mux.HandleFunc("GET /v1/proof", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, s.address.proof(r.URL.Query().Get("nonce")))
+	})
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/status/{stream}", s.status)
 	mux.HandleFunc("GET /v1/decision/{stream}", s.decision)
@@ -100,6 +104,12 @@ func (s *service) at(ctx context.Context, at string, do func(*release.State, tim
 	t, err := parseMoment(at, time.Time{})
 	if err != nil {
 		return fmt.Errorf("%w: at: %w", errBadRequest, err)
+	}
+	select {
+	case s.replays <- struct{}{}:
+		defer func() { <-s.replays }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	st := release.NewStateAsOf(t)
 	if err := st.CatchUp(ctx, s.log); err != nil {

@@ -155,6 +155,9 @@ func (s *stage) connect(ctx context.Context) error {
 			return err
 		}
 		remote, rerr := dialService(ctx, s.cfg, s.flags.as)
+		if rerr == nil && !s.frozen.IsZero() {
+			return usagef("a service has the history open, and has a clock of its own: stop it before you use --clock")
+		}
 		if rerr == nil {
 			s.log, s.close = remote, func() error { return nil }
 			return nil
