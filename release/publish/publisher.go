@@ -71,6 +71,7 @@ func New(name string, c Config, o Options) (*Publisher, error) {
 	}
 	p := &Publisher{name: name, config: c, opt: o, work: filepath.Join(o.Spool, name), at: func(string) {}}
 	p.out = filepath.Join(p.work, "out")
+	p.config.Trust.Temp = p.tmp()
 	if err := errors.Join(os.MkdirAll(p.out, 0o755), os.MkdirAll(p.tmp(), 0o755)); err != nil {
 		return fail(err)
 	}

@@ -36,6 +36,9 @@ type Trust struct {
 	// there have to be good all the same. A commit needs a signature by a key of
 	// each kind that is trusted.
 	Require []What `yaml:"require"`
+	// Temp is where programs leave what they need for a moment; whoever is killed
+	// leaves it there. Empty is the system's folder.
+	Temp string `yaml:"-"`
 }
 
 // Set is what a release consists of, for verification.
@@ -73,7 +76,7 @@ func (t Trust) at() (v *verifier, err error) {
 	if len(t.OpenPGP)+len(t.Ed25519) == 0 {
 		return nil, errors.New("no key is trusted: list public keys")
 	}
-	dir, err := os.MkdirTemp("", "assay-verify-")
+	dir, err := os.MkdirTemp(t.Temp, "assay-verify-")
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +279,8 @@ func (v *verifier) commit(ctx context.Context, c SignedCommit) error {
 		os.WriteFile(object+".commit", c.Raw, 0o600), os.WriteFile(object+".commitmeta", c.Detach, 0o600)); err != nil {
 		return err
 	}
-	_, err = program.Run(ctx, program.Command{Args: []string{"ostree", "pull", "--repo=" + filepath.Join(dir, "client"), "--commit-metadata-only", "check", c.Checksum}})
+	_, err = program.Run(ctx, program.Command{Args: []string{"ostree", "pull", "--repo=" + filepath.Join(dir, "client"), "--commit-metadata-only", "check", c.Checksum},
+		Env: []string{"TMPDIR=" + dir}}) // where it runs gpg
 	return untrusted(err)
 }
 
