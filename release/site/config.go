@@ -90,7 +90,7 @@ func (c Config) Load(policies []*release.Policy) (Input, error) {
 		}
 		for _, b := range s.Barriers {
 			if err := b.Build.Validate(); err != nil {
-				return fail(fmt.Errorf("barriers: %w", err))
+				return fail(fmt.Errorf("barriers: %w (put quotes around it: YAML takes it for a number)", err))
 			}
 			out.Barriers = append(out.Barriers, Barrier(b))
 		}

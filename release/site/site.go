@@ -26,7 +26,9 @@ type Input struct {
 	URL string
 	// State is the folded history.
 	State *release.State
-	// Now is the moment the pages speak of.
+	// Now is the moment the pages speak of. The pages of recent builds name it:
+	// render when the history moves and when a release date begins, not on every
+	// tick of a clock.
 	Now time.Time
 	// Streams are shown in this order.
 	Streams []Stream
