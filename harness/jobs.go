@@ -126,8 +126,14 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		var never *noStateError
 		var none *noTreesError
 		for _, r := range checks {
-			if errors.As(err, &never) || errors.As(err, &none) {
+			switch {
+			case errors.As(err, &none): // the question does not apply
 				s.record(skipped(r, err.Error()))
+				continue
+			case errors.As(err, &never):
+				// The checks that try that very step say whose fault it is. These
+				// here have no answer, and that is no pass.
+				s.record(unanswered(r, err.Error()))
 				continue
 			}
 			spoil(r, "", fmt.Sprintf("no guest could be had: %v", err), time.Since(began))
@@ -218,9 +224,11 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 		if ctx.Err() != nil {
 			return nil, false, context.Cause(ctx)
 		}
-		var never *noStateError
-		var none *noTreesError
-		if errors.As(err, &never) || errors.As(err, &none) {
+		if isDefinite(err) {
+			return nil, false, err
+		}
+		if j.State == check.Upgraded && snap == nil {
+			// Its derivation is retried as a whole, not once more for every job.
 			return nil, false, err
 		}
 		if snap != nil {

@@ -58,6 +58,13 @@ func skipped(r check.Registered, why string) reports.Case {
 		Message: why, Started: time.Now()}
 }
 
+// unanswered is the case of a check that could not be asked.
+func unanswered(r check.Registered, why string) reports.Case {
+	c := skipped(r, why)
+	c.Outcome, c.Fault = reports.Errored, reports.FaultInfra
+	return c
+}
+
 // severity orders outcomes for a check that ran several times: one image
 // failure is a failure, however often it passed.
 func severity(c reports.Case) int {

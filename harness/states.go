@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,13 @@ type states struct {
 	made map[check.State]*derived
 }
 
+// derived is one state. A try that the infrastructure spoiled is made again,
+// as often as anything is retried; any other error stays.
 type derived struct {
-	once sync.Once
-	snap *snapshot
-	err  error
+	mu    sync.Mutex
+	snap  *snapshot
+	err   error
+	tries int
 }
 
 func newStates(s *session) *states {
@@ -63,7 +67,9 @@ func (st *states) slot(state check.State) *derived {
 // saved is no error of the run: jobs boot guests of their own then.
 func (st *states) keep(ctx context.Context, i *instance, g *guest.SSH) error {
 	d := st.slot(check.Booted)
-	d.once.Do(func() { d.snap, d.err = st.save(ctx, i, g, check.Booted) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.snap, d.err = st.save(ctx, i, g, check.Booted)
 	if d.err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -92,15 +98,31 @@ func (st *states) save(ctx context.Context, i *instance, g *guest.SSH, state che
 // get returns the snapshot of a state, deriving it when it is the first to ask.
 func (st *states) get(ctx context.Context, state check.State) (*snapshot, error) {
 	d := st.slot(state)
-	d.once.Do(func() {
-		switch state {
-		case check.Upgraded:
-			d.snap, d.err = st.upgrade(ctx)
-		default:
-			d.err = machine.ErrForkUnavailable
-		}
-	})
-	return d.snap, d.err
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.snap != nil || d.err != nil:
+		return d.snap, d.err
+	case state != check.Upgraded:
+		return nil, machine.ErrForkUnavailable
+	case d.tries > st.s.opt.Retries:
+		return nil, fmt.Errorf("no guest could be brought into state %q in %d tries", state, d.tries)
+	}
+	d.tries++
+	snap, err := st.upgrade(ctx)
+	if isDefinite(err) {
+		d.err = err
+	}
+	d.snap = snap
+	return snap, err
+}
+
+// isDefinite reports an error that another guest of the image would not be
+// spared: it has no such state, or there is nothing to upgrade to.
+func isDefinite(err error) bool {
+	var never *noStateError
+	var none *noTreesError
+	return errors.As(err, &never) || errors.As(err, &none)
 }
 
 // upgrade derives state Upgraded: a fork of Booted that was lived in, upgraded
@@ -138,7 +160,7 @@ func (e *noStateError) Error() string {
 func (e *noStateError) Unwrap() error { return e.err }
 
 // upgradeGuest lives in a guest, upgrades it with the tool that it prefers and
-// reboots it.
+// reboots it. What the guest itself refuses or does wrong is a *noStateError.
 func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (err error) {
 	end := s.span("boot", "upgrade", i.name, "upgrading "+i.name)
 	defer func() { end(err == nil) }()
@@ -149,69 +171,129 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	if i.env.Lived, err = livedin.Prepare(ctx, g); err != nil {
 		return err
 	}
-	tool, err := s.upgrade(ctx, g, t)
-	var refused *host.RefusedError
-	var command *guest.CommandError
-	var never *noStateError
-	switch {
-	case errors.As(err, &never):
-		return err
-	case errors.As(err, &refused), errors.As(err, &command):
-		return &noStateError{check.Upgraded, err}
-	case err != nil:
-		return fmt.Errorf("cannot upgrade guest %s: %w", i.name, err)
-	}
-	if err := g.Reboot(ctx); err != nil {
-		return fmt.Errorf("cannot reboot guest %s into the update: %w", i.name, err)
-	}
-	f, err := guest.ReadFacts(ctx, g)
+	d, before, err := s.upgrader(ctx, g, t)
 	if err != nil {
 		return err
 	}
-	if t.NewerImage == "" && f.OSTreeCommit != t.Newer.Commit {
-		return &noStateError{check.Upgraded, fmt.Errorf("after an upgrade by %s to %s and a reboot the booted tree is %s", tool, t.Newer.Commit, f.OSTreeCommit)}
+	if err := s.upgrade(ctx, g, d, before, t); err != nil {
+		return ofUpgrade(err)
+	}
+	if err := s.rebootWatched(ctx, i, g); err != nil {
+		var died *guestDied
+		if errors.As(err, &died) && died.isImage() || errors.Is(err, guest.ErrRebootNotSeen) {
+			return &noStateError{check.Upgraded, fmt.Errorf("the reboot into the update failed: %w", err)}
+		}
+		return fmt.Errorf("cannot reboot guest %s into the update: %w", i.name, err)
+	}
+	status, err := d.Status(ctx)
+	if err != nil {
+		return ofUpgrade(err)
+	}
+	now, err := status.Booted()
+	if err != nil {
+		return ofUpgrade(err)
+	}
+	if base := cmp.Or(now.BaseChecksum, now.Checksum); before.Image == nil && !host.SameChecksum(base, t.Newer.Commit) ||
+		before.Image != nil && host.SameChecksum(now.Checksum, before.Checksum) {
+		return &noStateError{check.Upgraded, fmt.Errorf("after an upgrade by %s and a reboot the booted tree is %s", d.Tool(), base)}
 	}
 	i.state = check.Upgraded
 	return nil
 }
 
-// upgrade makes the newer tree the next one to boot, with the tool that the
-// guest prefers.
-func (s *session) upgrade(ctx context.Context, g guest.Guest, t *check.Trees) (host.Tool, error) {
-	found, err := host.Detect(ctx, g)
-	if err != nil {
-		return "", err
+// ofUpgrade tells the guest's own refusal of an upgrade from trouble with what
+// serves it.
+func ofUpgrade(err error) error {
+	var refused *host.RefusedError
+	var command *guest.CommandError
+	switch {
+	case errors.As(err, &refused) && (refused.Reason == host.Unreachable || refused.Reason == host.Busy):
+		return err
+	case errors.As(err, &refused), errors.As(err, &command), errors.Is(err, host.ErrNotBooted):
+		return &noStateError{check.Upgraded, err}
 	}
-	for _, d := range found.Drivers {
-		if d.Tool() == host.Bootc {
-			if t.NewerImage == "" {
-				continue // it follows images, and there is none
-			}
-			return d.Tool(), s.upgradeImage(ctx, g, d, t)
-		}
-		if err := host.Follow(ctx, g, t.URL, t.Ref, false); err != nil {
-			return d.Tool(), err
-		}
-		return d.Tool(), upgradeNow(ctx, d)
-	}
-	return "", &noStateError{check.Upgraded, errors.New("it has no tool that can upgrade it")}
+	return err
 }
 
-// upgradeImage upgrades a host that follows an image: what it follows is found
-// at the harness's registry, with the newest version under its tag.
-func (s *session) upgradeImage(ctx context.Context, g guest.Guest, d host.Driver, t *check.Trees) error {
+// upgrader is the tool that upgrades the guest, and the booted deployment as it
+// tells it: bootc where that follows an image, else the first other one.
+func (s *session) upgrader(ctx context.Context, g guest.Guest, t *check.Trees) (host.Driver, host.Deployment, error) {
+	found, err := host.Detect(ctx, g)
+	if err != nil {
+		return nil, host.Deployment{}, err
+	}
+	if d, ok := found.Driver(host.Bootc); ok {
+		booted, err := bootedOf(ctx, d)
+		if err != nil {
+			return nil, booted, err
+		}
+		switch {
+		case booted.Image != nil && t.NewerImage == "":
+			return nil, booted, &noTreesError{errors.New("the image follows a container image, and no newer one was given (--update-image)")}
+		case booted.Image != nil:
+			return d, booted, nil
+		}
+	}
+	for _, d := range found.Drivers {
+		if d.Tool() != host.Bootc {
+			booted, err := bootedOf(ctx, d)
+			return d, booted, err
+		}
+	}
+	return nil, host.Deployment{}, &noStateError{check.Upgraded, errors.New("it has no tool that can upgrade it")}
+}
+
+func bootedOf(ctx context.Context, d host.Driver) (host.Deployment, error) {
 	status, err := d.Status(ctx)
 	if err != nil {
-		return err
+		return host.Deployment{}, ofUpgrade(err)
 	}
 	booted, err := status.Booted()
-	if err != nil || booted.Image == nil {
-		return errors.Join(&noStateError{check.Upgraded, fmt.Errorf("%s does not tell which image it follows", d.Tool())}, err)
+	if err != nil {
+		return booted, ofUpgrade(err)
 	}
-	if err := host.FollowImage(ctx, g, withoutTag(booted.Image.Name), t.ImageName); err != nil {
+	return booted, nil
+}
+
+// upgrade makes the newer tree the next one to boot. A host that follows an
+// image finds it at the harness's registry, with the newest version under its tag.
+func (s *session) upgrade(ctx context.Context, g guest.Guest, d host.Driver, before host.Deployment, t *check.Trees) error {
+	follow := func() error { return host.Follow(ctx, g, t.URL, t.Ref, false) }
+	if before.Image != nil {
+		follow = func() error { return host.FollowImage(ctx, g, withoutTag(before.Image.Name), t.ImageName) }
+	}
+	if err := follow(); err != nil {
 		return err
 	}
-	return upgradeNow(ctx, d)
+	out, err := d.Upgrade(ctx, host.UpgradeOptions{})
+	if err == nil && !out.Changed {
+		err = &noStateError{check.Upgraded, fmt.Errorf("%s finds nothing to upgrade to: %.200s", d.Tool(), out.Output)}
+	}
+	return err
+}
+
+// rebootWatched reboots a guest of the parent's own. A guest that dies or hangs
+// over it gives a *guestDied.
+func (s *session) rebootWatched(ctx context.Context, i *instance, g *guest.SSH) error {
+	ctx, died := context.WithCancelCause(ctx)
+	defer died(nil)
+	mark := i.console.Mark()
+	reboots, watched := make(chan check.RebootPhase, 1), make(chan struct{})
+	go func() {
+		defer close(watched)
+		if d := s.watch(ctx, i, mark, reboots); d != nil {
+			died(d)
+		}
+	}()
+	reboots <- check.RebootBegins
+	err := g.Reboot(ctx)
+	var d *guestDied
+	if err != nil && errors.As(context.Cause(ctx), &d) {
+		err = d
+	}
+	died(nil)
+	<-watched
+	return err
 }
 
 // withoutTag is an image's name without its tag and digest.
@@ -221,14 +303,6 @@ func withoutTag(image string) string {
 		return name[:at]
 	}
 	return name
-}
-
-func upgradeNow(ctx context.Context, d host.Driver) error {
-	out, err := d.Upgrade(ctx, host.UpgradeOptions{})
-	if err == nil && !out.Changed {
-		err = &noStateError{check.Upgraded, fmt.Errorf("%s finds nothing to upgrade to: %.200s", d.Tool(), out.Output)}
-	}
-	return err
 }
 
 // enterFork forks a guest, opens a connection and sets its clock, which

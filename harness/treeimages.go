@@ -46,7 +46,9 @@ func (ti *treeImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (ti *treeImages) name(t *check.Trees) {
 	t.ImageName = atGateway(imagesPort) + "/" + treeImagesName
 	full := func(tag string) string { return t.ImageName + ":" + tag }
-	t.NewerImage = full(ti.tags[len(ti.tags)-1])
+	if newest := ti.tags[len(ti.tags)-1]; newest != t.Booted.Version {
+		t.NewerImage = full(newest)
+	}
 	if at := slices.Index(ti.tags, t.Booted.Version); at >= 0 {
 		t.BootedImage = full(ti.tags[at])
 		for _, tag := range slices.Backward(ti.tags[:at]) {

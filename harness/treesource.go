@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 	"sync"
 
 	"assay/harness/guest"
@@ -14,10 +14,12 @@ import (
 
 // treeSource has the trees to upgrade to, made when the first guest needs them.
 type treeSource struct {
-	s    *session
-	once sync.Once
-	got  *check.Trees
-	err  error
+	s *session
+
+	mu    sync.Mutex
+	got   *check.Trees
+	none  *noTreesError
+	tries int
 }
 
 // noTreesError means that there is nothing to upgrade to, and why.
@@ -27,15 +29,28 @@ func (e *noTreesError) Error() string { return e.err.Error() }
 func (e *noTreesError) Unwrap() error { return e.err }
 
 // get returns the trees. A *noTreesError says why there are none; any other
-// error is the infrastructure's.
+// error is the infrastructure's, and the next call tries again, as often as
+// anything is retried.
 func (ts *treeSource) get(ctx context.Context) (*check.Trees, error) {
-	ts.once.Do(func() {
-		ts.got, ts.err = ts.make(ctx)
-		if ts.err == nil {
-			ts.s.services.address(ts.got)
-		}
-	})
-	return ts.got, ts.err
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	switch {
+	case ts.got != nil:
+		return ts.got, nil
+	case ts.none != nil:
+		return nil, ts.none
+	case ts.tries > ts.s.opt.Retries:
+		return nil, fmt.Errorf("cannot have a tree to upgrade to: it failed %d times", ts.tries)
+	}
+	ts.tries++
+	got, err := ts.make(ctx)
+	if err != nil {
+		errors.As(err, &ts.none)
+		return nil, err
+	}
+	ts.s.services.address(got)
+	ts.got = got
+	return got, nil
 }
 
 func (ts *treeSource) make(ctx context.Context) (*check.Trees, error) {
@@ -70,9 +85,13 @@ func (ts *treeSource) derive(ctx context.Context, booted check.Tree) (_ *check.T
 		g.Close()
 		s.dismiss(i, nil)
 	}()
-	t, err := trees.Derive(ctx, g, filepath.Join(s.runDir.Path, "trees"), booted)
-	var lost *guest.TransportError
-	if err != nil && ctx.Err() == nil && !errors.As(err, &lost) {
+	dir := s.treeRepo()
+	if err := os.RemoveAll(dir); err != nil { // of a try that failed
+		return nil, err
+	}
+	t, err := trees.Derive(ctx, g, dir, booted)
+	var refused *trees.RefusedError
+	if errors.As(err, &refused) {
 		return nil, &noTreesError{err}
 	}
 	return t, err

@@ -2,10 +2,33 @@ package harness
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"assay/harness/console"
 	"assay/suites/check"
+)
+
+// answers reports whether the guest's SSH server says who it is. A guest that
+// does is not stuck, whatever it is doing.
+func answers(ctx context.Context, i *instance) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	c, err := i.machine.Network().DialContext(ctx, sshPort)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(answerLimit))
+	word := make([]byte, len("SSH-"))
+	_, err = io.ReadFull(c, word)
+	return err == nil && string(word) == "SSH-"
+}
+
+const (
+	sshPort = 22
+	// answerLimit suits an emulated guest that has nothing else to do.
+	answerLimit = 20 * time.Second
 )
 
 // watch looks at a guest while a child works in it, until ctx ends. It returns
@@ -52,7 +75,7 @@ func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-
 				continue // its end shows elsewhere
 			}
 			idle.look(now, cpu, i.machine.HeldBack(), i.console.Bytes())
-			if idle.stuck(now) {
+			if idle.stuck(now) && !answers(ctx, i) {
 				found := i.console.FindingsSince(from)
 				d := diagnose(ending{findings: found, bytes: i.console.Bytes(), idle: true, waited: now.Sub(began),
 					inInitramfs: inInitramfs(i.console.Since(from))}, s.accel)

@@ -25,6 +25,7 @@ var deriveScript string
 const (
 	deriveLimit = 2 * time.Minute // on a KVM host
 	tarLimit    = 64 << 20
+	maxObjects  = 100_000
 )
 
 // Derive makes an older and a newer version of the booted tree in the guest's
@@ -45,13 +46,21 @@ func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (
 	}
 	f := strings.Fields(r.Stdout)
 	if !r.OK() || len(f) != 3 || !isCommit(f[0]) || !isCommit(f[1]) {
-		return nil, fmt.Errorf("cannot derive an update from the image's own tree: %s", r.Said())
+		return nil, &RefusedError{r.Said()}
 	}
 	t.Older[0].Commit, t.Newer.Commit = f[0], f[1]
 	if err := fetch(ctx, g, f[2], dir); err != nil {
 		return nil, fmt.Errorf("cannot bring the derived update out of the guest: %w", err)
 	}
 	return t, writeRepo(dir, t.Ref, t.Newer.Commit)
+}
+
+// RefusedError means that the guest's ostree made no tree: another guest of the
+// image will not do better.
+type RefusedError struct{ said string }
+
+func (e *RefusedError) Error() string {
+	return "cannot derive an update from the image's own tree: " + e.said
 }
 
 // branch is the part of a refspec that a server knows, fit for a file name.
@@ -79,7 +88,7 @@ func fetch(ctx context.Context, g guest.Guest, from, dir string) error {
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := unpack(io.LimitReader(pr, tarLimit), dir)
+		err := unpack(ctx, io.LimitReader(pr, tarLimit), dir)
 		pr.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // so that a writer never waits
 		done <- err
 	}()
@@ -94,10 +103,16 @@ func fetch(ctx context.Context, g guest.Guest, from, dir string) error {
 	return err
 }
 
-func unpack(r io.Reader, dir string) error {
+// unpack writes at most tarLimit bytes and maxObjects files: an archive may
+// claim far more than it holds, as holes.
+func unpack(ctx context.Context, r io.Reader, dir string) error {
 	tr := tar.NewReader(r)
-	for {
+	var written int64
+	for n := 0; ; n++ {
 		h, err := tr.Next()
+		if err == nil && (ctx.Err() != nil || n > maxObjects) {
+			return errors.Join(ctx.Err(), fmt.Errorf("the guest's repository has more than %d entries, or took too long", maxObjects))
+		}
 		if errors.Is(err, io.EOF) {
 			_, _ = io.Copy(io.Discard, r) // tar's padding
 			return nil
@@ -110,8 +125,11 @@ func unpack(r io.Reader, dir string) error {
 		case h.Typeflag == tar.TypeDir:
 			continue
 		case h.Typeflag != tar.TypeReg || !object.MatchString(name):
-			return fmt.Errorf("the guest's repository has an entry %q, which is no object", h.Name)
+			return fmt.Errorf("the guest's repository has an entry %.200q, which is no object", h.Name)
+		case h.Size > tarLimit-written:
+			return fmt.Errorf("the guest's repository claims more than %d bytes", tarLimit)
 		}
+		written += h.Size
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

@@ -46,6 +46,18 @@ func archive(t *testing.T, names ...string) string {
 	return b.String()
 }
 
+// sparse is an archive of one file that claims a terabyte and holds nothing.
+func sparse(t *testing.T, name string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 1 << 40, Typeflag: tar.TypeReg, Format: tar.FormatGNU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func objectOf(commit string) string { return "objects/" + commit[:2] + "/" + commit[2:] + ".commit" }
 
 func TestDerive(t *testing.T) {
@@ -71,6 +83,7 @@ func TestDeriveFromAHostileGuest(t *testing.T) {
 		"escape":         {one + " " + two + " /x\n", archive(t, "objects/../../../etc/passwd")},
 		"another file":   {one + " " + two + " /x\n", archive(t, "config")},
 		"without commit": {one + " " + two + " /x\n", archive(t, objectOf(one))},
+		"claims much":    {one + " " + two + " /x\n", sparse(t, objectOf(one))},
 		"no archive":     {one + " " + two + " /x\n", "nonsense"},
 	} {
 		g := guesttest.New(t)
