@@ -35,7 +35,7 @@ type post struct {
 	mails    []letter
 	password string
 	refuse   map[string]*smtp.SMTPError // by recipient
-	silent   bool                       // takes mail and says nothing
+	silent   chan struct{}              // when set, mail is taken and nothing said; closed when it is there
 	ended    chan struct{}
 }
 
@@ -88,7 +88,8 @@ func (s *session) Data(r io.Reader) error {
 	s.mu.Lock()
 	s.mails = append(s.mails, s.letter)
 	s.mu.Unlock()
-	if s.silent {
+	if s.silent != nil {
+		close(s.silent)
 		<-s.ended
 	}
 	return nil
@@ -296,14 +297,12 @@ func TestMailServersThatFail(t *testing.T) {
 		}
 	})
 	t.Run("silent", func(t *testing.T) {
-		p := &post{silent: true}
+		p := &post{silent: make(chan struct{})}
 		m := mailer(t, p.serve(t, "none"), s.options)
 		c, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { _, err := m.Do(c, e); done <- err }()
-		for len(p.got()) == 0 {
-			time.Sleep(time.Millisecond) // polls for the state of the server
-		}
+		<-p.silent
 		stop()
 		if err := <-done; !errors.Is(err, context.Canceled) || errors.Is(err, release.ErrPermanent) {
 			t.Errorf("%v", err)
