@@ -196,6 +196,8 @@ func (v *view) stale() alert {
 		a.Text = []string{fmt.Sprintf("The release of %s did not come, because no build has passed since %s.", day, v.current.Build)}
 	}
 	switch {
+	case v.l.Block != nil: // which the next warning tells of
+		a.Text = []string{"The release of " + day + " did not come."}
 	case v.p.OnNothing == release.Retry:
 		a.Text = append(a.Text, "The next build that passes will be released.")
 	case v.status.Next != nil:

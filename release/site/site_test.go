@@ -132,6 +132,7 @@ func TestBlockedAndNothingOut(t *testing.T) {
 	want(t, p, "There is no release to download yet.", "Releases are stopped.", "Freeze for the keynote")
 	in.Now = in.Now.AddDate(0, 0, 7)
 	want(t, page(t, render(t, in), "streams/new/index.html"), "No build has passed yet.", "The release of 3 November 2026 did not come.")
+	wantNot(t, page(t, render(t, in), "streams/new/index.html"), "will be released")
 }
 
 func TestOnlyReleaseRevokedLeavesNothing(t *testing.T) {
