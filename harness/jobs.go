@@ -227,6 +227,9 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 		if isDefinite(err) {
 			return nil, false, err
 		}
+		if snap == nil && j.State != check.Upgraded {
+			s.opt.Log.Debug("no saved guest to fork", "job", j.Key, "err", err)
+		}
 		if j.State == check.Upgraded && snap == nil {
 			// Its derivation is retried as a whole, not once more for every job.
 			return nil, false, err

@@ -80,6 +80,9 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 			return nil, &SelectionError{err.Error()}
 		}
 	}
+	if err := checkUpdates(ctx, opt); err != nil {
+		return nil, err
+	}
 	// The image first: a bad one must cost nothing and touch nothing else.
 	if err := s.openImage(ctx); err != nil {
 		return nil, err

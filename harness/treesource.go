@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 
+	"assay/fixtures/treeimage"
 	"assay/harness/guest"
 	"assay/harness/trees"
 	"assay/suites/check"
@@ -20,6 +22,25 @@ type treeSource struct {
 	got   *check.Trees
 	none  *noTreesError
 	tries int
+}
+
+// checkUpdates reads what was given to upgrade to before anything boots.
+func checkUpdates(ctx context.Context, opt Options) error {
+	if opt.UpdateImage != "" {
+		if _, err := treeimage.Tags(opt.UpdateImage); err != nil {
+			return &SelectionError{fmt.Sprintf("cannot use --update-image: %v", err)}
+		}
+	}
+	if opt.UpdateRepo == "" {
+		return nil
+	}
+	if _, err := exec.LookPath("ostree"); err != nil {
+		return &InfraError{errors.New("cannot read --update-repo: the program ostree is not installed (Debian: apt-get install ostree)")}
+	}
+	if _, err := trees.Read(ctx, opt.UpdateRepo, opt.UpdateRef, check.Tree{}); err != nil {
+		return &SelectionError{fmt.Sprintf("cannot use --update-repo %s with --update-ref %s: %v", opt.UpdateRepo, opt.UpdateRef, err)}
+	}
+	return nil
 }
 
 // noTreesError means that there is nothing to upgrade to, and why.
