@@ -353,24 +353,30 @@ func (s *service) keepPages(ctx context.Context) {
 		if err == nil {
 			err = s.pages.write(ctx)
 		}
-		if err != nil && ctx.Err() == nil {
-			s.tell.Error("cannot write the site", "error", err)
-		}
-		wait, cancel := context.WithTimeout(ctx, pagesAge)
 		if err == nil {
-			err = s.log.Wait(wait, seq)
+			wait, cancel := context.WithTimeout(ctx, pagesAge)
+			if err = s.log.Wait(wait, seq); wait.Err() != nil {
+				err = nil
+			}
+			cancel()
 		}
-		// A night of tests is many events at once: one site will do.
-		if err == nil || wait.Err() == nil {
-			pause(ctx, pagesPause)
+		rest := pagesPause
+		if err != nil {
+			rest = pagesRetry
+			if ctx.Err() == nil {
+				s.tell.Error("cannot write the site", "error", err)
+			}
 		}
-		cancel()
+		pause(ctx, rest)
 	}
 }
 
-// How old a site may be that nothing has changed, and the least time between
-// two.
 const (
-	pagesAge   = 10 * time.Minute
+	// pagesAge is how old a site may be that nothing has changed.
+	pagesAge = 10 * time.Minute
+	// pagesPause is the least time between two: a night of tests is many events,
+	// and one site will do.
 	pagesPause = 2 * time.Second
+	// pagesRetry follows a site that could not be written.
+	pagesRetry = time.Minute
 )

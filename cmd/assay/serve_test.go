@@ -438,8 +438,32 @@ func (h *host) reader() (publish.Pointer, error) {
 	return p, nil
 }
 
-// kills is how often TestKilledService kills; ASSAY_KILLS is another number.
-const kills = 8
+// status is the build that was out before the last, and the last.
+func (h *host) status() (previous, out string) {
+	h.t.Helper()
+	var all []struct {
+		Out struct{ Previous, Build string }
+	}
+	if err := json.Unmarshal([]byte(h.assay("release", "status", "--json")), &all); err != nil {
+		h.t.Fatal(err)
+	}
+	return all[0].Out.Previous, all[0].Out.Build
+}
+
+// killWithin kills a service at a moment within d.
+func (s *serving) killWithin(d time.Duration) {
+	s.t.Helper()
+	select {
+	case <-time.After(rand.N(d)):
+	case <-s.done:
+		s.t.Fatalf("it ended by itself:\n%s", s.log)
+	}
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// kills is how often TestKilledService kills at least; ASSAY_KILLS is another number.
+const kills = 4
 
 // TestKilledService kills a service at random moments while it releases build
 // after build. Whoever reads all the while sees whole releases, one after the
@@ -489,14 +513,7 @@ func TestKilledService(t *testing.T) {
 		h.build(id, "accepted")
 		h.assay("release", "promote", id, "--out-of-band", "--reason", "next", "--as", "alice", "--yes")
 		for range 4 {
-			s := h.launch()
-			select {
-			case <-time.After(rand.N(whole * 5 / 4)):
-			case <-s.done:
-				t.Fatalf("it ended by itself:\n%s", s.log)
-			}
-			_ = s.cmd.Process.Kill()
-			<-s.done
+			h.launch().killWithin(whole * 5 / 4)
 			killed++
 		}
 		s := h.serve()
@@ -528,6 +545,24 @@ func TestKilledService(t *testing.T) {
 	mails, err := os.ReadDir(filepath.Join(h.dir, "mails"))
 	if err != nil || len(slices.DeleteFunc(mails, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") })) != releases {
 		t.Errorf("%d mails of %d releases, %v", len(mails), releases, err)
+	}
+
+	// The last is revoked: readers get the one before, and one bug is filed.
+	bad := string(release.NewBuildID(time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC), releases-1))
+	before, _ := h.status()
+	h.assay("release", "revoke", bad, "--reason", "does not boot", "--link", "https://bugs.example/9", "--as", "alice", "--yes")
+	for range 2 {
+		h.launch().killWithin(whole * 5 / 4)
+		killed++
+	}
+	s = h.serve()
+	s.until("the one before is out again", func() bool { return s.published(before) })
+	s.stop()
+	if p, err := h.reader(); err != nil || string(p.Build) != before || p.Revoked == nil || string(p.Revoked.Build) != bad {
+		t.Errorf("after the revocation readers see %+v, %v", p, err)
+	}
+	if bugs, err := os.ReadDir(filepath.Join(h.dir, "bugs")); err != nil || len(bugs) != 1 {
+		t.Errorf("bugs: %v, %v", bugs, err)
 	}
 	if out := h.assay("history", "verify"); !strings.Contains(out, "the chain is whole") {
 		t.Error(out)
