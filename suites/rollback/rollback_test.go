@@ -2,8 +2,11 @@ package rollback
 
 import (
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"assay/harness/guest"
@@ -102,6 +105,8 @@ func TestUnhealthy(t *testing.T) {
 	promise := func(who string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
 			h.On("sh", "-c", promiseScript, "sh").Prints(who + "\n")
+			h.On("sh", "-c", deployedScript, "sh").Prints("yes\n")
+			h.On("sh", "-c", triedScript, guesttest.Rest).Prints("from=0\nboot=1\nroot=ostree=/ostree/boot.0/os/a/1\n")
 			h.On("mkdir", "-p", greenbootFolder)
 			h.On("systemctl", "enable", countingUnit)
 			h.On("systemctl", "--no-block", "reboot").Fails(&guest.TransportError{Op: "run", Err: errors.New("connection lost")})
@@ -123,11 +128,33 @@ func TestUnhealthy(t *testing.T) {
 			}
 		}
 	}
+	traces := func(out string) dt.Change {
+		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", triedScript, guesttest.Rest).Prints(out) }
+	}
+	// The first waits end with no boot that comes to its end.
+	unseen := func(waits int) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.OnReboot(func() error {
+				if waits--; waits >= 0 {
+					return &guest.TransportError{Op: "reconnect", Err: &guest.NotReadyError{Guest: "fake"}}
+				}
+				return nil // back in the old tree
+			})
+		}
+	}
 	for _, who := range []string{"greenboot", "counting"} {
 		suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
 			{Name: who, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(3))},
 			{Name: "never", Want: reports.Failed, Says: []string{"tried an update 8 times"}, Guest: dt.Fresh(t, dt.Fedora, promise(who))},
 			{Name: "not tried", Want: reports.Failed, Says: []string{"never tried"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1))},
+			{Name: "bad boots end unseen", Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1), traces("recorded=id\nrecorded=id\n"))},
+			{Name: "seen in the journal", Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(1), traces("from=0\nboot=1\nbad=assay finds\nboot=2\n"))},
+			{Name: "other trees in the journal", Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(2), traces("from=0\nboot=1\nroot=ostree=/a/0\nboot=2\nroot=ostree=/a/1\n"))},
+			{Name: "no traces", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"cannot tell whether"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1), traces("boot=1\n"))},
+			{Name: "never comes back", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(100))},
+			{Name: "does not go down", Want: reports.Failed, Says: []string{"does not go down"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), func(h *dt.Host, _ *check.Env) {
+				h.OnReboot(func() error { return &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen} })
+			})},
 			{Name: "stays", Want: reports.Failed, Says: []string{"stays in an update", "fall back to 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), dt.Then(dt.Reboot, func(h *dt.Host) {
 				h.OnReboot(func() error { return &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen} })
 			}))},
@@ -144,14 +171,61 @@ func TestUnhealthy(t *testing.T) {
 	}
 	suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
 		{Name: "no promise", Want: reports.Skipped, Says: []string{"neither greenboot nor counted boots"}, Guest: dt.Fresh(t, dt.Fedora, promise(""))},
+		{Name: "composefs", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot"), func(h *dt.Host, _ *check.Env) {
+			h.On("sh", "-c", deployedScript, "sh")
+		})},
+		{Name: "other checksum", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, []host.Tool{host.Bootc}, promise("greenboot"), func(h *dt.Host, _ *check.Env) {
+			h.On("bootc", "status", "--json").Prints(`{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":{"image":null,"composefs":{"verity":"` + hosttest.Sum('a') + hosttest.Sum('a') + `"}}}}`)
+		})},
 		{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot"), dt.NoTrees)},
 	})
 }
 
 func TestScriptsParse(t *testing.T) {
-	for _, s := range []string{makeAfterScript, lookAfterScript, promiseScript, healthScript} {
+	for _, s := range []string{makeAfterScript, lookAfterScript, promiseScript, healthScript, deployedScript, triedScript} {
 		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s\n%s", err, out, s)
 		}
+	}
+}
+
+// TestTriedScript runs the script with a journal of three boots.
+func TestTriedScript(t *testing.T) {
+	dir := t.TempDir()
+	ids := []string{strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32), strings.Repeat("d", 32)}
+	journal := `#!/bin/sh
+case "$*" in
+*--list-boots*)
+	echo "IDX BOOT ID FIRST ENTRY"
+	echo " -3 ` + ids[0] + ` Sat 2026-11-21"; echo "-2 ` + ids[1] + ` Sat"; echo "-1 ` + ids[2] + ` Sat"; echo " 0 ` + ids[3] + ` Sat" ;;
+*"-b ` + ids[3] + ` _TRANSPORT=kernel") echo "Kernel command line: root=UUID=x ostree=/ostree/boot.1/os/k/0 ro" ;;
+*"-b ` + ids[2] + ` _TRANSPORT=kernel") echo "Command line: ostree=/ostree/boot.0/os/k/0"; echo "Kernel command line: ostree=/no" ;;
+*"-b ` + ids[2] + `") echo "` + triedWords + ` x.0" ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(journal), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "tried")
+	run := func(from string) evidence {
+		c := exec.Command("sh", "-c", triedScript, "sh", from, file, triedWords)
+		c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readEvidence(string(out))
+	}
+	if e := run(ids[1]); e.bad != 1 || !e.known || e.boots != 2 || !slices.Equal(e.roots, []string{"ostree=/ostree/boot.0/os/k/0", "ostree=/ostree/boot.1/os/k/0"}) {
+		t.Errorf("%+v", e)
+	}
+	if e := run(strings.Repeat("e", 32)); e.known || e.bad+e.boots != 0 {
+		t.Errorf("a boot that the journal does not know: %+v", e)
+	}
+	if err := os.WriteFile(file, []byte("id\nid\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if e := run(ids[3]); e.bad != 2 || !e.known || e.boots != 0 {
+		t.Errorf("the file of the health check: %+v", e)
 	}
 }

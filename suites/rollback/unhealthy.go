@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,16 +30,90 @@ tries=$(ostree config --repo=/sysroot/ostree/repo get sysroot.boot-counting-trie
 if [ "${tries:-0}" -gt 0 ] 2>/dev/null || ls /boot/loader/entries/*+[0-9]*.conf >/dev/null 2>&1; then echo counting; fi
 exit 0`
 
-// healthScript fails in every tree but that of commit $commit. A host that is
-// booted otherwise is no matter of ours.
+// deployedScript tells a host whose tree the kernel's command line names, as
+// healthScript wants it. One of composefs without ostree has another argument.
+const deployedScript = `for word in $(cat /proc/cmdline); do case $word in ostree=*) echo yes ;; esac; done`
+
+// healthScript fails in every tree but that of the commit, and leaves word of it.
 const healthScript = `#!/bin/sh
 # Made by Assay.
 for word in $(cat /proc/cmdline); do
 	case $word in ostree=*) root=$(readlink -f "/sysroot${word#ostree=}") ;; esac
 done
 case ${root##*/} in %s.*|'') exit 0 ;; esac
+echo "` + triedWords + ` ${root##*/}"
+cat /proc/sys/kernel/random/boot_id >>` + triedFile + `
+sync
 exit 1
 `
+
+// What the health check leaves behind: a file of boot ids and a line in the
+// journal, as not every policy lets a health check write files.
+const (
+	triedFile  = "/var/lib/assay-tried"
+	triedWords = "assay finds this boot bad:"
+)
+
+// triedScript prints what is left of the boots after boot $1 (without dashes):
+// the ids in file $2, and of the journal's boots the words $3 and the tree that
+// the kernel was told to boot.
+const triedScript = `
+command -v journalctl >/dev/null || exit 127
+sed 's/^/recorded=/' "$2" 2>/dev/null
+later=
+for id in $(journalctl --no-pager --list-boots 2>/dev/null | grep -oE '(^| )[0-9a-f]{32}( |$)'); do
+	if [ "$id" = "$1" ]; then later=1; echo "from=$id"; continue; fi
+	[ -n "$later" ] || continue
+	echo "boot=$id"
+	journalctl --no-pager -q -o cat -b "$id" 2>/dev/null | grep -F -m 1 -e "$3" | sed 's/^/bad=/'
+	journalctl --no-pager -q -o cat -b "$id" _TRANSPORT=kernel 2>/dev/null | grep -m 1 'ommand line: ' | grep -oE 'ostree=[^ ]+' | sed 's/^/root=/'
+done
+exit 0`
+
+// evidence is what triedScript found.
+type evidence struct {
+	bad   int      // boots that the health check found bad
+	known bool     // the journal reaches back to the boot of before
+	boots int      // later boots in the journal, this one included
+	roots []string // trees they were told to boot
+}
+
+func readEvidence(out string) (e evidence) {
+	for _, l := range probe.Lines(out) {
+		k, v, _ := strings.Cut(l, "=")
+		switch k {
+		case "recorded", "bad":
+			e.bad++
+		case "from":
+			e.known = true
+		case "boot":
+			e.boots++
+		case "root":
+			if !slices.Contains(e.roots, v) {
+				e.roots = append(e.roots, v)
+			}
+		}
+	}
+	return e
+}
+
+// tried wants the update to have been booted since boot from, though nobody
+// saw it: a bad boot may end before anybody can log in.
+func tried(ctx context.Context, t *check.T, s host.Status, from string) error {
+	out, err := probe.OutputWithin(ctx, t, triedLimit, "journalctl", triedScript, strings.ReplaceAll(from, "-", ""), triedFile, triedWords)
+	if err != nil {
+		return err
+	}
+	e := readEvidence(out)
+	t.Log("since the reboot: %d boots in the journal, %d traces of the health check, trees %q", e.boots, e.bad, e.roots)
+	switch {
+	case e.bad > 0, len(e.roots) > 1:
+		return nil
+	case !e.known:
+		return check.Infraf("cannot tell whether the update was tried: the health check left no word, and the journal does not reach back to the boot of before")
+	}
+	return check.FailWith(deployments.List(s)+out, "the system never tried the update that it was to boot")
+}
 
 const (
 	greenbootFolder = "/etc/greenboot/check/required.d"
@@ -60,6 +136,9 @@ RequiredBy=boot-complete.target
 // tries is three.
 const boots = 8
 
+// triedLimit is for reading the kernel's part of some ten boots in the journal.
+const triedLimit = 2 * time.Minute
+
 func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	if _, err := deployments.Trees(t); err != nil {
 		return err
@@ -71,6 +150,13 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	before, was, err := h.Booted(ctx)
 	if err != nil {
 		return err
+	}
+	deployed, err := probe.Output(ctx, t, "sh", deployedScript)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(deployed) == "" || !commit.MatchString(was.Checksum) {
+		return check.Skipf("the host was not booted from an ostree deployment that a health check could tell from another")
 	}
 	script := fmt.Sprintf(healthScript, was.Checksum)
 	switch strings.TrimSpace(promise) {
@@ -108,20 +194,33 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	return fallsBack(ctx, t, h, boot, was)
 }
 
+// commit is a whole ostree checksum, as deployments' folders are named.
+var commit = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 // fallsBack waits until the system, by reboots of its own, is back in the tree
-// that was booted.
-func fallsBack(ctx context.Context, t *check.T, h deployments.Host, boot string, was host.Deployment) error {
+// that was booted, and wants it to have tried the other.
+func fallsBack(ctx context.Context, t *check.T, h deployments.Host, from string, was host.Deployment) error {
+	boot, bad := from, 0
+	var err error
 	for n := 1; n <= boots; n++ {
-		err := t.AwaitReboot(ctx, boot)
-		if n > 1 && errors.Is(err, guest.ErrRebootNotSeen) {
-			return check.Failf("the system stays in an update that its own health check finds bad, and does not fall back to %s", deployments.Describe(was))
-		}
-		if err != nil {
+		err = t.AwaitReboot(ctx, boot)
+		var lost *guest.TransportError
+		var notReady *guest.NotReadyError
+		stays := errors.Is(err, guest.ErrRebootNotSeen)
+		switch {
+		case stays && boot == from:
+			return check.Failf("the system does not go down when it is told to reboot into an update")
+		case stays: // in which tree?
+		case (errors.As(err, &lost) || errors.As(err, &notReady)) && ctx.Err() == nil:
+			t.Log("wait %d: no boot comes to its end: %v", n, err)
+			continue
+		case err != nil:
 			return err
 		}
 		boot = t.BootID()
-		s, booted, err := h.Booted(ctx)
-		var lost *guest.TransportError
+		var s host.Status
+		var booted host.Deployment
+		s, booted, err = h.Booted(ctx)
 		if errors.As(err, &lost) && ctx.Err() == nil {
 			continue // it is going down already
 		}
@@ -130,11 +229,18 @@ func fallsBack(ctx context.Context, t *check.T, h deployments.Host, boot string,
 		}
 		t.Log("boot %d: %s", n, deployments.Describe(booted))
 		if deployments.Same(booted, was) {
-			if n == 1 {
-				return check.FailWith(deployments.List(s), "the system never tried the update that it was to boot")
+			if bad > 0 {
+				return nil
 			}
-			return nil
+			return tried(ctx, t, s, from)
 		}
+		if stays {
+			return check.Failf("the system stays in an update that its own health check finds bad, and does not fall back to %s", deployments.Describe(was))
+		}
+		bad++
+	}
+	if err != nil {
+		return err
 	}
 	return check.Failf("the system tried an update %d times that its own health check finds bad, and does not fall back to %s", boots, deployments.Describe(was))
 }
