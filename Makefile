@@ -71,7 +71,8 @@ long: setup ## guest tests that have no time in `make test`
 	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -p 1 -run 'Broken|Healthy|Upgraded|ForReal|Killed|AtOnce' ./cmd/assay ./harness ./fixtures/standins
 
 .PHONY: server-tests
-server-tests: setup ## the release stage against real servers: trackers, sshd, S3, mail, bus (the first run builds some)
+server-tests: ## the release stage against real servers: trackers, sshd, S3, mail, bus (the first run builds some)
+	@scripts/setup packages.servers
 	ASSAY_SERVER_TESTS=1 $(GO) test -v -count=1 -timeout 1h -p 1 \
 		$$(grep -rlE --include='*_test.go' 'ASSAY_SERVER_TESTS|trackertest[.](Gitea|Pagure)' ./release ./cmd | xargs -n1 dirname | sort -u)
 
