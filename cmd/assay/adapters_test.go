@@ -35,7 +35,7 @@ when_nothing_passed: retry
 `
 
 // adapterConfig is a configuration with an adapter of every kind, after change.
-func adapterConfig(t *testing.T, old, new string) *config.Config {
+func adapterConfig(t *testing.T, old, now string) *config.Config {
 	t.Helper()
 	dir := t.TempDir()
 	k := signtest.OpenPGP(t, 0)
@@ -53,7 +53,7 @@ announce:
   files: {folder: files}
 rebuild: {cbs: {folder: rebuilds}}
 `
-	if changed := strings.Replace(text, old, new, 1); old != "" && changed == text {
+	if changed := strings.Replace(text, old, now, 1); old != "" && changed == text {
 		t.Fatalf("%q is not there", old)
 	} else if old != "" {
 		text = changed
@@ -101,17 +101,17 @@ func TestMissingAndWrongAdapters(t *testing.T) {
 	if missing := missingAdapters(cfg); len(missing) != 1 || !strings.Contains(missing[0], `the policy of demo-1 names "cbs", and no such adapter is configured: add rebuild.cbs to `) {
 		t.Errorf("missing: %q", missing)
 	}
-	for _, c := range []struct{ old, new, says string }{
+	for _, c := range []struct{ old, now, says string }{
 		{"file: ", "file: /none", "keys.demo: cannot use key demo"},
 		{"mail.example:587", "mail.example", "announce.mail: "},
 		{"amqps://assay@bus.example", "http://bus.example", "announce.bus: "},
 		{"trust: {openpgp: [", "trust: {openpgp: [/none", "targets.site: cannot use target site"},
 	} {
-		cfg := adapterConfig(t, c.old, c.new)
+		cfg := adapterConfig(t, c.old, c.now)
 		_, err := openAdapters(cfg, &releasetest.Log{}, &pages{cfg: cfg})
 		var usage *usageError
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", c.new, err)
+			t.Errorf("%s: %v", c.now, err)
 		}
 	}
 }

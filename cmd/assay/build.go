@@ -60,7 +60,7 @@ func onBuild(c *cobra.Command, f *stageFlags, w *wordFlags, name string, fact fu
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	p, err := s.policy()
 	if err != nil {
 		return err

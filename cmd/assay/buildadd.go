@@ -79,7 +79,7 @@ func (o *buildAdd) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	p, err := s.policy()
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func newBuildListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			p, err := s.policy()
 			if err != nil {
 				return err
@@ -112,7 +112,7 @@ func newBuildShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			p, err := s.policy()
 			if err != nil {
 				return err

@@ -64,7 +64,7 @@ func (o *buildResult) run(c *cobra.Command, name string, paths []string) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	p, err := s.policy()
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func newExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			p, err := s.policy()
 			if err != nil {
 				return err
@@ -99,7 +99,7 @@ func newDecideCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			policies, err := s.policies(args)
 			if err != nil {
 				return err

@@ -53,11 +53,11 @@ func TestImpostor(t *testing.T) {
 	if a.isThere(t.Context()) || asked == 0 {
 		t.Error("an impostor was believed")
 	}
-	real := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	itself := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(a.proof(r.URL.Query().Get("nonce"))))
 	}))
-	defer real.Close()
-	a.URL = real.URL
+	defer itself.Close()
+	a.URL = itself.URL
 	if !a.isThere(t.Context()) {
 		t.Error("the service itself was not believed")
 	}

@@ -92,6 +92,9 @@ func newHistoryVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check the whole history; status 3 when something is wrong with it",
+		Long: `Reads the whole history and checks its chain. When you suspect damage, copy the
+folder first: the event store mends itself when it is opened, by any command, and
+may drop what it cannot read.`,
 		Example: `  assay history verify
   assay history verify --json | jq '.findings[].text'`,
 		Args: noArgs,
@@ -100,7 +103,7 @@ func newHistoryVerifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			r, err := history.Verify(c.Context(), s.log)
 			if err != nil {
 				return err
@@ -160,7 +163,7 @@ func newHistoryShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			var lines []string
 			for r, err := range s.log.Read(c.Context(), after) {
 				if err != nil {
@@ -234,7 +237,7 @@ all and replaces none. A damaged event ends the export with an error.`,
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			if args[0] == "-" {
 				_, err := history.Export(c.Context(), s.log, c.OutOrStdout())
 				return err
@@ -326,7 +329,7 @@ shows. They no longer keep anything from being released; damage found later does
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			who, err := f.who(s.cfg)
 			if err != nil {
 				return err

@@ -32,7 +32,7 @@ A request that is not met stands until it is (see ` + "`assay release withdraw`"
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			p, err := s.policy()
 			if err != nil {
 				return err
@@ -119,7 +119,7 @@ func onStream(c *cobra.Command, f *stageFlags, w *wordFlags, prepare func(*stage
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	p, err := s.policy()
 	if err != nil {
 		return err

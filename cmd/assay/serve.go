@@ -183,7 +183,7 @@ const shutdownTime = 5 * time.Second
 
 // run serves until ctx ends.
 func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Performer) error {
-	l, err := net.Listen("tcp", s.cfg.Serve.Listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Serve.Listen)
 	if err != nil {
 		return usagef("cannot listen at serve.listen: %w", err)
 	}

@@ -67,11 +67,11 @@ func replyError(w http.ResponseWriter, status int, err error) {
 	reply(w, status, map[string]string{"message": reports.Line(err.Error(), 2000)})
 }
 
-// read answers with what make makes of the state.
-func (s *service) read(w http.ResponseWriter, r *http.Request, make func(st *release.State, now time.Time) (any, error)) {
+// read answers with what ask finds in the state.
+func (s *service) read(w http.ResponseWriter, r *http.Request, ask func(st *release.State, now time.Time) (any, error)) {
 	var out any
 	do := func(st *release.State, now time.Time) (err error) {
-		if out, err = make(st, now); err == nil {
+		if out, err = ask(st, now); err == nil {
 			// Encoded here, while nobody changes the state.
 			var raw []byte
 			raw, err = json.Marshal(out)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -57,7 +58,7 @@ type stage struct {
 	cfg    *config.Config
 	log    release.Log
 	state  *release.State
-	close  func() error
+	closer io.Closer // the history, where it is open here
 	frozen time.Time // by --clock; zero is the real clock
 	stderr func(format string, args ...any)
 }
@@ -116,12 +117,20 @@ func (f *stageFlags) open(c *cobra.Command) (*stage, error) {
 		return nil, err
 	}
 	if s.state, err = release.Load(c.Context(), s.log); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot read the history in %s: %w", cfg.History.Dir, err), s.close())
+		return nil, errors.Join(fmt.Errorf("cannot read the history in %s: %w", cfg.History.Dir, err), s.Close())
 	}
 	if s.state.Head().Seq == 0 {
-		return nil, errors.Join(noHistory(cfg), s.close())
+		return nil, errors.Join(noHistory(cfg), s.Close())
 	}
 	return s, nil
+}
+
+// Close lets others have the history.
+func (s *stage) Close() error {
+	if s.closer == nil {
+		return nil
+	}
+	return s.closer.Close()
 }
 
 func (s *stage) now() time.Time {
@@ -148,7 +157,7 @@ func (s *stage) connect(ctx context.Context) error {
 	for {
 		h, err := openHistory(ctx, s.cfg, s.stderr)
 		if err == nil {
-			s.log, s.close = h, h.Close
+			s.log, s.closer = h, h
 			return nil
 		}
 		if !errors.Is(err, history.ErrLocked) {
@@ -159,7 +168,7 @@ func (s *stage) connect(ctx context.Context) error {
 			return usagef("a service has the history open, and has a clock of its own: stop it before you use --clock")
 		}
 		if rerr == nil {
-			s.log, s.close = remote, func() error { return nil }
+			s.log = remote
 			return nil
 		}
 		if !errors.Is(rerr, errNoService) {

@@ -26,7 +26,7 @@ func newStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.Close()
 			policies, err := s.policies(args)
 			if err != nil {
 				return err

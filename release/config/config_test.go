@@ -64,7 +64,7 @@ func TestWhole(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	for _, c := range []struct{ old, new, says string }{
+	for _, c := range []struct{ old, now, says string }{
 		{"policies:", "policys:", `a.yaml:3:1: unknown field "policys"`},
 		{"file: key.sec", "flie: key.sec", `a.yaml:12:15: unknown field "flie"`},
 		{"project: os/bugs", "project: bugs", `a.yaml:19:10: trackers.forge: project: "bugs" is not OWNER/NAME`},
@@ -82,16 +82,16 @@ func TestFaults(t *testing.T) {
 		{whole, "", `it is empty`},
 		{whole, "a: b\n---\nc: d\n", "want one YAML document"},
 	} {
-		text := strings.Replace(whole, c.old, c.new, 1)
+		text := strings.Replace(whole, c.old, c.now, 1)
 		if text == whole {
 			t.Fatalf("%q is not there", c.old)
 		}
 		_, err := Parse("a.yaml", []byte(text), "/")
 		if err == nil || !strings.Contains(err.Error(), c.says) && !(c.says == "it is empty" && strings.Contains(err.Error(), "want one")) {
-			t.Errorf("%s: %v, want %s", c.new, err, c.says)
+			t.Errorf("%s: %v, want %s", c.now, err, c.says)
 		}
 		if err != nil && (strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "secret")) {
-			t.Errorf("%s: %q", c.new, err)
+			t.Errorf("%s: %q", c.now, err)
 		}
 	}
 }
