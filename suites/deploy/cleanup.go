@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"assay/harness/host"
@@ -21,23 +22,24 @@ var _ = check.Register(suite, deployments.PerTool(check.Check{
 }, cleanupRollback, host.RPMOSTree, host.OSTree)...)
 
 func cleanupPending(ctx context.Context, _ *check.T, h deployments.Host) error {
-	before, err := pending(ctx, h)
+	s, err := pending(ctx, h)
 	if err != nil {
 		return err
 	}
 	if err := clean(ctx, h, host.CleanupOptions{Pending: true}); err != nil {
 		return err
 	}
-	return h.Unchanged(ctx, before, "a cleanup of the pending deployment by "+string(h.Tool()))
+	s.Deployments = slices.DeleteFunc(s.Deployments, func(d host.Deployment) bool { return d.Pending })
+	return h.Unchanged(ctx, s, "a cleanup of the pending deployment by "+string(h.Tool()))
 }
 
 func cleanupRollback(ctx context.Context, _ *check.T, h deployments.Host) error {
-	if _, err := pending(ctx, h); err != nil {
-		return err
-	}
-	before, _, err := h.Booted(ctx)
+	before, err := pending(ctx, h)
 	if err != nil {
 		return err
+	}
+	if _, ok := before.Rollback(); !ok {
+		return check.Skipf("%s keeps no rollback beside a pending deployment", h.Tool())
 	}
 	if err := clean(ctx, h, host.CleanupOptions{Rollback: true}); err != nil {
 		return err
@@ -64,7 +66,8 @@ func cleanupRollback(ctx context.Context, _ *check.T, h deployments.Host) error 
 	return nil
 }
 
-// pending makes an older tree the next to boot, and returns the status of before.
+// pending makes an older tree the next to boot, and returns the status of then:
+// plain ostree, which stages nothing, drops the rollback at once.
 func pending(ctx context.Context, h deployments.Host) (host.Status, error) {
 	older, err := h.Older(0)
 	if err != nil {
@@ -80,7 +83,11 @@ func pending(ctx context.Context, h deployments.Host) (host.Status, error) {
 	if err := h.SetTo(ctx, older); err != nil {
 		return before, err
 	}
-	return before, h.Pending(ctx, before, older)
+	if err := h.Pending(ctx, before, older); err != nil {
+		return before, err
+	}
+	s, _, err := h.Booted(ctx)
+	return s, err
 }
 
 // clean cleans up; that there is nothing to do is fine.

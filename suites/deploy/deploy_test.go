@@ -78,19 +78,30 @@ func TestUnknown(t *testing.T) {
 func TestCleanup(t *testing.T) {
 	for id, tools := range map[string][]host.Tool{"rpm-ostree": dt.Fedora, "ostree": dt.Plain} {
 		op := map[string]dt.Op{"rpm-ostree": dt.Cleanup, "ostree": dt.Undeploy}[id]
+		stays := map[string]string{"rpm-ostree": "3 deployments after a cleanup of the pending deployment", "ostree": "2 deployments after a cleanup of the pending deployment"}[id]
 		suitetest.Run(t, reports.CaseID("deploy/cleanup-pending-"+id), []suitetest.Case{
 			{Name: "healthy", Guest: dt.Lived(t, tools)},
-			{Name: "stays", Want: reports.Failed, Says: []string{"3 deployments after a cleanup of the pending deployment"}, Guest: dt.Lived(t, tools, dt.Answers(op, dt.Said("done")))},
-			{Name: "takes too much", Want: reports.Failed, Says: []string{"1 deployments after"}, Guest: dt.Lived(t, tools, dt.Then(op, func(h *dt.Host) { h.Deployments = h.Deployments[:1] }))},
+			{Name: "stays", Want: reports.Failed, Says: []string{stays}, Guest: dt.Lived(t, tools, dt.Answers(op, dt.Said("done")))},
+			{Name: "takes another", Want: reports.Failed, Guest: dt.Lived(t, tools, dt.Then(op, func(h *dt.Host) {
+				h.Deployments = append([]host.Deployment{h.Of(h.Trees.Older[0], false)}, h.Deployments[1:]...)
+				h.Deployments[0].Booted = true
+			}))},
 			{Name: "refused", Want: reports.Failed, Guest: dt.Lived(t, tools, dt.Refuse(op, "no"))},
 			{Name: "no older", Want: reports.Skipped, Guest: dt.Lived(t, tools, noOlder)},
 		})
-		suitetest.Run(t, reports.CaseID("deploy/cleanup-rollback-"+id), []suitetest.Case{
-			{Name: "healthy", Guest: dt.Lived(t, tools)},
-			{Name: "stays", Want: reports.Failed, Says: []string{"leaves 3 deployments of 3"}, Guest: dt.Lived(t, tools, dt.Answers(op, dt.Said("done")))},
-			{Name: "takes the pending one", Want: reports.Failed, Says: []string{"want all but the rollback"}, Guest: dt.Lived(t, tools, dt.Then(op, func(h *dt.Host) { h.Deployments = h.Deployments[len(h.Deployments)-1:]; h.Deployments[0].Booted = true }))},
-		})
 	}
+	suitetest.Run(t, "deploy/cleanup-pending-rpm-ostree", []suitetest.Case{
+		{Name: "takes too much", Want: reports.Failed, Says: []string{"1 deployments after"}, Guest: dt.Lived(t, dt.Fedora, dt.Then(dt.Cleanup, func(h *dt.Host) { h.Deployments = h.Deployments[:1] }))},
+	})
+	suitetest.Run(t, "deploy/cleanup-rollback-ostree", []suitetest.Case{
+		{Name: "no rollback left", Want: reports.Skipped, Says: []string{"keeps no rollback beside a pending deployment"}, Guest: dt.Lived(t, dt.Plain)},
+		{Name: "one that keeps it", Guest: dt.Lived(t, dt.Plain, dt.Then(dt.Deploy, func(h *dt.Host) { h.Deployments = append(h.Deployments, h.Of(h.Trees.Booted, false)) }))},
+	})
+	suitetest.Run(t, "deploy/cleanup-rollback-rpm-ostree", []suitetest.Case{
+		{Name: "healthy", Guest: dt.Lived(t, dt.Fedora)},
+		{Name: "stays", Want: reports.Failed, Says: []string{"leaves 3 deployments of 3"}, Guest: dt.Lived(t, dt.Fedora, dt.Answers(dt.Cleanup, dt.Said("done")))},
+		{Name: "takes the pending one", Want: reports.Failed, Says: []string{"want all but the rollback"}, Guest: dt.Lived(t, dt.Fedora, dt.Then(dt.Cleanup, func(h *dt.Host) { h.Deployments = h.Deployments[len(h.Deployments)-1:]; h.Deployments[0].Booted = true }))},
+	})
 	suitetest.Run(t, "deploy/cleanup-rollback-rpm-ostree", []suitetest.Case{
 		{Name: "pending stays", Want: reports.Failed, Says: []string{"leaves 2 deployments, want the booted one"}, Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) {
 			h.Answer = func(op dt.Op, arg string) *guest.Result {

@@ -82,7 +82,7 @@ func New(t testing.TB, g *guesttest.Fake, env *check.Env, tools ...host.Tool) *H
 // Upgraded is New after an upgrade and a reboot.
 func Upgraded(t testing.TB, g *guesttest.Fake, env *check.Env, tools ...host.Tool) *Host {
 	h := New(t, g, env, tools...)
-	h.stage(h.Trees.Newer)
+	h.stage(h.Trees.Newer, true)
 	h.restart()
 	env.Lived = livedin.All
 	return h
@@ -127,8 +127,10 @@ func (h *Host) plan(tools []host.Tool) {
 		return guest.Result{Stdout: b.String()}, nil
 	})
 	for _, command := range [][]string{{"rpm-ostree"}, {"atomic", "host"}, {"ostree", "admin"}, {"bootc"}} {
+		stages := command[0] != "ostree" // which is not asked to, and writes at once
+		deploy := func(args []string) guest.Result { return h.deploy(args, stages) }
 		for verb, do := range map[string]func(args []string) guest.Result{
-			"upgrade": h.upgrade, "switch": h.deploy, "deploy": h.deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
+			"upgrade": func(args []string) guest.Result { return h.upgrade(args, stages) }, "switch": deploy, "deploy": deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"set-default": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"cleanup":     h.cleanup, "undeploy": h.undeploy, "pin": h.pin, "unlock": h.unlock, "usr-overlay": h.unlock, "install": h.install,
 		} {
@@ -151,6 +153,9 @@ func (h *Host) plan(tools []host.Tool) {
 		defer h.mu.Unlock()
 		// What is staged is gone, as it lives in /run.
 		h.Deployments = slices.DeleteFunc(h.Deployments, func(d host.Deployment) bool { return d.Staged })
+		for i := range h.Deployments {
+			h.Deployments[i].Booted = i == 0
+		}
 		h.done(PowerCut)
 		return nil
 	})
@@ -204,10 +209,10 @@ func Refuses(refused Op, said string) func(op Op, arg string) *guest.Result {
 	}
 }
 
-func (h *Host) upgrade(args []string) guest.Result {
+func (h *Host) upgrade(args []string, stages bool) guest.Result {
 	for _, a := range args {
 		if commit, ok := strings.CutPrefix(a, "--override-commit="); ok {
-			return h.deploy([]string{commit})
+			return h.deploy([]string{commit}, stages)
 		}
 		switch a {
 		case "--check", "--preview", "--check-diff":
@@ -225,16 +230,16 @@ func (h *Host) upgrade(args []string) guest.Result {
 		case h.Verify:
 			return "error: GPG verification enabled, but no signatures found"
 		}
-		return h.stage(h.Trees.Newer)
+		return h.stage(h.Trees.Newer, stages)
 	})
 }
 
-func (h *Host) deploy(args []string) guest.Result {
+func (h *Host) deploy(args []string, stages bool) guest.Result {
 	revision := args[len(args)-1]
 	return h.work(Deploy, revision, func() string {
 		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer}, h.Trees.Older...) {
 			if t.Commit == revision || t.Version == revision || h.Trees.ImageName+":"+t.Version == revision {
-				out := h.stage(t)
+				out := h.stage(t, stages)
 				if i := h.Deployments[0].Image; i != nil {
 					i.Name = revision
 				}
@@ -245,14 +250,19 @@ func (h *Host) deploy(args []string) guest.Result {
 	})
 }
 
-// stage makes a tree the next to boot.
-func (h *Host) stage(t check.Tree) string {
+// stage makes a tree the next to boot. Without staged it is written at once,
+// and of the others only the booted and pinned ones stay, as libostree does
+// (ostree_sysroot_simple_write_deployment without flags).
+func (h *Host) stage(t check.Tree, staged bool) string {
 	h.Deployments = slices.DeleteFunc(h.Deployments, func(d host.Deployment) bool { return d.Staged })
 	if h.Deployments[0].Checksum == t.Commit {
 		return "No upgrade available."
 	}
 	d := h.Of(t, h.Booted().Image != nil)
-	d.Staged = true
+	d.Staged = staged
+	if !staged {
+		h.Deployments = slices.DeleteFunc(h.Deployments, func(d host.Deployment) bool { return !d.Booted && !d.Pinned })
+	}
 	h.Deployments = append([]host.Deployment{d}, h.Deployments...)
 	return "Staging deployment... done"
 }
