@@ -209,7 +209,9 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 // forked. From the second attempt on, and where no fork can be had, it is a
 // fresh boot: same result, slower.
 func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, setClock bool, err error) {
-	if j.State != check.Fresh && attempt == 1 && !s.opt.NoFork {
+	// An upgrade is too dear to be made once more for each job.
+	again := attempt == 1 || j.State == check.Upgraded
+	if j.State != check.Fresh && again && !s.opt.NoFork {
 		var snap *snapshot
 		snap, err = s.states.get(ctx, forkedFrom(j.State))
 		if err == nil {
