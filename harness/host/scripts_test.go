@@ -16,7 +16,7 @@ func runScript(t *testing.T, script, root string, programs map[string]string, ar
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, real := range []string{"grep", "sed", "cat", "ls", "sort"} {
+	for _, real := range []string{"grep", "sed", "cat", "ls", "sort", "sh", "cp", "rm", "mv", "sync", "touch"} {
 		path, err := exec.LookPath(real)
 		if err != nil {
 			t.Fatal(err)
@@ -28,7 +28,7 @@ func runScript(t *testing.T, script, root string, programs map[string]string, ar
 			t.Fatal(err)
 		}
 	}
-	for _, path := range []string{"/run/ostree-booted", "/usr/lib/systemd/system-generators", "/boot/loader"} {
+	for _, path := range []string{"/run/ostree-booted", "/usr/lib/systemd/system-generators", "/boot/loader", "/sysroot/"} {
 		script = strings.ReplaceAll(script, path, root+path)
 	}
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", script, "sh"}, args...)...)
