@@ -41,7 +41,11 @@ var known = []struct {
 	{UnknownVersion, regexp.MustCompile(`(?:Checksum|Version) \S+ not found|not found in ref|[Nn]o such (?:branch|ref|metadata object)|Refspec '[^']*' not found|` +
 		`Remote "[^"]*" not found|HTTP 404|[Bb]ranch \S* ?not found|No such metadata|not cached in|requested URL returned error: 404`)},
 	{Unreachable, regexp.MustCompile(`[Cc]onnection refused|[Cc]ould not (?:connect|resolve)|[Cc]ouldn't connect|[Ff]ailed to connect|[Nn]o route to host|` +
-		`i/o timeout|[Tt]imed out|[Cc]onnection reset|[Cc]annot download|Curl error`)},
+		`i/o timeout|[Tt]imed out|[Cc]onnection reset|[Cc]annot download|Curl error|[Nn]etwork is unreachable|` +
+		// libostree's "[CURLcode] words" for what is no answer at all, and its, librepo's and skopeo's for a server in trouble.
+		`\[(?:5|6|7|16|18|28|35|52|55|56|92)\] [A-Z][a-z]|Transferred a partial file|(?:Server returned HTTP|Status code:|unexpected HTTP status:?|unexpected status code) 5\d\d|` +
+		// Go's, in skopeo and podman.
+		`context deadline exceeded|unexpected EOF|": EOF|Client\.Timeout|TLS handshake timeout|[Tt]imeout awaiting`)},
 }
 
 // reasonOf finds a reason in what a tool said; empty when its words are not known.
