@@ -39,7 +39,7 @@ func upgrade(ctx context.Context, b *box) error {
 	if err := h.Reboot(ctx); err != nil {
 		return err
 	}
-	if _, err := h.Switched(ctx, before, b.t.Env.Trees.Newer); err != nil {
+	if _, err := h.Switched(ctx, before, h.Newer()); err != nil {
 		return err
 	}
 	return b.greets(ctx, "foo", "after an upgrade")
