@@ -2,6 +2,7 @@ package deployments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,17 +17,21 @@ type Host struct {
 	t *check.T
 }
 
-// All are the guest's tools that can be upgraded from what is served, in the
-// order in which criteria prefer them. None is a skip.
+// All are the guest's tools that upgrade it from what is served, in the order
+// in which criteria prefer them. None is a skip.
 func All(ctx context.Context, t *check.T) ([]Host, error) {
 	found, err := host.Detect(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	follows, err := followed(ctx, t, found)
 	if err != nil {
 		return nil, err
 	}
 	var all []Host
 	reason := "the image ships no tool that manages deployments"
 	for _, d := range found.Drivers {
-		if lack := lacking(t, d.Tool()); lack != "" {
+		if lack := lacking(t, d.Tool(), follows); lack != "" {
 			reason = lack
 			continue
 		}
@@ -38,29 +43,91 @@ func All(ctx context.Context, t *check.T) ([]Host, error) {
 	return all, nil
 }
 
-// lacking says what a tool lacks of what is served; empty when nothing.
-func lacking(t *check.T, tool host.Tool) string {
-	if tool == host.Bootc && (t.Env.Trees == nil || t.Env.Trees.NewerImage == "") {
+// kind is what the booted deployment follows.
+type kind int
+
+const (
+	ofUnknown kind = iota // there is no bootc to ask: it is no image
+	ofRepository
+	ofImage
+)
+
+// followed asks bootc what the booted deployment follows, as bootc's upgrades
+// are for images and those of the others for a repository.
+func followed(ctx context.Context, t *check.T, found host.Found) (kind, error) {
+	d, ok := found.Driver(host.Bootc)
+	if !ok {
+		return ofUnknown, nil
+	}
+	s, err := d.Status(ctx)
+	var refused *host.RefusedError
+	if errors.As(err, &refused) {
+		t.Log("bootc does not tell what the host follows: %v", refused)
+		return ofUnknown, nil
+	}
+	if err != nil {
+		return ofUnknown, err
+	}
+	booted, err := s.Booted()
+	switch {
+	case errors.Is(err, host.ErrNotBooted):
+		return ofUnknown, nil
+	case err != nil:
+		return ofUnknown, err
+	case booted.Image != nil:
+		return ofImage, nil
+	}
+	return ofRepository, nil
+}
+
+// lacking says why a tool does not upgrade the host from what is served; empty
+// when it does.
+func lacking(t *check.T, tool host.Tool, follows kind) string {
+	switch {
+	case tool != host.Bootc && follows == ofImage:
+		return fmt.Sprintf("the host follows a container image, which bootc upgrades and not %s", tool)
+	case tool == host.Bootc && follows == ofRepository:
+		return "the host follows an ostree repository and no container image, as bootc does"
+	case tool == host.Bootc && (t.Env.Trees == nil || t.Env.Trees.NewerImage == ""):
 		return "bootc follows container images, and the update is served as none"
 	}
 	return ""
 }
 
-// By is the host as that tool manages it; a skip where the guest lacks the
-// tool, or what is served is nothing to it.
+// By is the host as that tool manages it, whatever it follows; a skip where the
+// guest lacks the tool.
 func By(ctx context.Context, t *check.T, tool host.Tool) (Host, error) {
+	h, _, err := by(ctx, t, tool)
+	return h, err
+}
+
+func by(ctx context.Context, t *check.T, tool host.Tool) (Host, host.Found, error) {
 	found, err := host.Detect(ctx, t)
 	if err != nil {
-		return Host{}, err
+		return Host{}, found, err
 	}
 	d, ok := found.Driver(tool)
 	if !ok {
-		return Host{}, check.Skipf("the image ships no %s", tool)
+		return Host{}, found, check.Skipf("the image ships no %s", tool)
 	}
-	if lack := lacking(t, tool); lack != "" {
+	return Host{d, t}, found, nil
+}
+
+// upgradedBy is By for a tool that upgrades the host from what is served, else
+// a skip.
+func upgradedBy(ctx context.Context, t *check.T, tool host.Tool) (Host, error) {
+	h, found, err := by(ctx, t, tool)
+	if err != nil {
+		return h, err
+	}
+	follows, err := followed(ctx, t, found)
+	if err != nil {
+		return Host{}, err
+	}
+	if lack := lacking(t, tool, follows); lack != "" {
 		return Host{}, check.Skipf("%s", lack)
 	}
-	return Host{d, t}, nil
+	return h, nil
 }
 
 // Preferred is the host as its first tool manages it.
@@ -117,7 +184,7 @@ func PerTool(c check.Check, run func(ctx context.Context, t *check.T, h Host) er
 		}
 		one.Title = fmt.Sprintf(c.Title, tool)
 		one.Run = func(ctx context.Context, t *check.T) error {
-			h, err := By(ctx, t, tool)
+			h, err := upgradedBy(ctx, t, tool)
 			if err != nil {
 				return err
 			}

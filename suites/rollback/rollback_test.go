@@ -175,7 +175,7 @@ func TestUnhealthy(t *testing.T) {
 			h.On("sh", "-c", deployedScript, "sh")
 		})},
 		{Name: "other checksum", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, []host.Tool{host.Bootc}, promise("greenboot"), func(h *dt.Host, _ *check.Env) {
-			h.On("bootc", "status", "--json").Prints(`{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":{"image":null,"composefs":{"verity":"` + hosttest.Sum('a') + hosttest.Sum('a') + `"}}}}`)
+			h.On("bootc", "status", "--json").Prints(`{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":{"image":{"image":{"image":"example.org/os:stable","transport":"registry"},"imageDigest":"sha256:` + hosttest.Sum('a') + `"},"composefs":{"verity":"` + hosttest.Sum('a') + hosttest.Sum('a') + `"}}}}`)
 		})},
 		{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot"), dt.NoTrees)},
 	})

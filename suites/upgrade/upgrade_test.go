@@ -57,7 +57,19 @@ func TestByTool(t *testing.T) {
 			h.Deployments = append(h.Deployments, h.Of(h.Trees.Older[0], false))
 		}))},
 	})
+	suitetest.Run(t, "upgrade/rpm-ostree", []suitetest.Case{
+		{Name: "with bootc", Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository)},
+		{Name: "follows an image", Want: reports.Skipped, Says: []string{"follows a container image, which bootc upgrades and not rpm-ostree"}, Guest: dt.Fresh(t, dt.Mixed)},
+		{Name: "bootc is silent", Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository, func(h *dt.Host, _ *check.Env) {
+			h.On("bootc", "status", guesttest.Rest).Exits(1).Says("error: no such host")
+		})},
+	})
+	suitetest.Run(t, "upgrade/no-update", []suitetest.Case{
+		{Name: "of two kinds", Guest: dt.Lived(t, dt.Mixed)},
+	})
 	suitetest.Run(t, "upgrade/bootc", []suitetest.Case{
+		{Name: "with rpm-ostree", Guest: dt.Fresh(t, dt.Mixed)},
+		{Name: "follows a repository", Want: reports.Skipped, Says: []string{"follows an ostree repository"}, Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository)},
 		{Name: "no image", Want: reports.Skipped, Says: []string{"served as none"}, Guest: dt.Fresh(t, dt.Images, noImage)},
 	})
 }
@@ -224,7 +236,8 @@ func TestEtcConflict(t *testing.T) {
 func TestInterruptedDownload(t *testing.T) {
 	suitetest.Run(t, "upgrade/interrupted-download", []suitetest.Case{
 		{Name: "healthy", Guest: dt.Fresh(t, dt.Fedora)},
-		{Name: "bootc host", Guest: dt.Fresh(t, dt.Images)},
+		{Name: "follows images", Want: reports.Skipped, Says: []string{"upgrades from an ostree repository"}, Guest: dt.Fresh(t, dt.Images)},
+		{Name: "has bootc, too", Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository)},
 		{Name: "believes it", Want: reports.Failed, Says: []string{"breaks every answer off"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Upgrade, dt.Said("done")))},
 		{Name: "never again", Want: reports.Failed, Says: []string{"object is corrupt"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "object is corrupt"))},
 		{Name: "leaves something", Want: reports.Failed, Says: []string{"a download that broke off"}, Guest: dt.Fresh(t, dt.Fedora, dt.Then(dt.Upgrade, func(h *dt.Host) {

@@ -15,6 +15,8 @@ var (
 	Fedora = []host.Tool{host.RPMOSTree, host.AtomicHost, host.OSTree}
 	Plain  = []host.Tool{host.OSTree}
 	Images = []host.Tool{host.Bootc, host.OSTree}
+	// Mixed follows an image unless FollowsRepository changes it.
+	Mixed = []host.Tool{host.RPMOSTree, host.Bootc, host.OSTree}
 )
 
 // Change makes a healthy host another.
@@ -67,6 +69,14 @@ func Then(op Op, do func(h *Host)) Change {
 				do(h)
 			}
 		}
+	}
+}
+
+// FollowsRepository makes the deployments of a host with bootc those of a repository.
+func FollowsRepository(h *Host, _ *check.Env) {
+	for i, d := range h.Deployments {
+		h.Deployments[i].Image, h.Deployments[i].Origin = nil, "assay:"+h.Trees.Ref
+		h.Deployments[i].BaseChecksum = d.Checksum
 	}
 }
 
