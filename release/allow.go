@@ -178,7 +178,7 @@ func AnswerOf(q TestRequested, run *reports.Run, results string) *TestAnswered {
 	f := &TestAnswered{
 		Build: q.Build, Artifact: q.Artifact, Attempt: q.Attempt, Digest: run.Image.Digest,
 		Verdict: run.Verdict, Reason: reports.Line(run.Reason, maxWord), Harsher: run.Verdict != judged,
-		Run: run.ID, Results: results, Finished: run.Finished.UTC(),
+		Run: run.ID, Results: results, Finished: run.Finished.UTC(), OSTreeCommit: reports.Line(run.Image.OSTreeCommit, maxCommit),
 	}
 	cases := map[string]int{}
 	for _, s := range run.Suites {
@@ -206,6 +206,7 @@ func AnswerOf(q TestRequested, run *reports.Run, results string) *TestAnswered {
 // Bounds of what a case brings into the history, in bytes and entries: the rest
 // stands in the results folder.
 const (
+	maxCommit     = 80 // a guest may say anything
 	eventMessage  = 600
 	eventExcerpt  = 2 << 10
 	eventEvidence = 8

@@ -15,7 +15,7 @@ import (
 
 // run is a finished run of random cases on the digest of a build's artifact.
 func run(t *rapid.T, b release.BuildID, a release.ArtifactID) *reports.Run {
-	r := &reports.Run{ID: "r", Finished: releasetest.Start, Image: reports.Image{Digest: releasetest.Digest(b, a)}}
+	r := &reports.Run{ID: "r", Finished: releasetest.Start, Image: reports.Image{Digest: releasetest.Digest(b, a), OSTreeCommit: releasetest.Digest(b, "commit").Hex()}}
 	for i := range rapid.IntRange(0, 3).Draw(t, "suites") {
 		s := reports.Suite{Name: fmt.Sprintf("suite%d", i)}
 		for j := range rapid.IntRange(0, 3).Draw(t, "cases") {

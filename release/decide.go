@@ -73,7 +73,7 @@ func (d Decision) Fact() Fact {
 	}
 	switch d.Action {
 	case Promote:
-		f := &ReleaseDecided{Build: d.Build, Artifacts: d.judged.Artifacts, Waivers: d.judged.Waivers, Reasons: texts(d.Reasons, d.judged.Remarks)}
+		f := &ReleaseDecided{Build: d.Build, Artifacts: d.judged.Artifacts, Commits: d.judged.Commits, Waivers: d.judged.Waivers, Reasons: texts(d.Reasons, d.judged.Remarks)}
 		if d.Slot != nil {
 			f.Slot, f.SlotAt = d.Slot.ID, d.Slot.At.UTC()
 		}

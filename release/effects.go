@@ -240,8 +240,11 @@ func (l *Line) SignedFiles() map[uint64][]SignedFile {
 }
 
 // isTested holds a decision against the build once more: whoever recorded it,
-// nothing is published but what was announced with that digest.
+// nothing is published but what was announced with that digest or checksum.
 func isTested(b *Build, r *Release) bool {
+	if slices.ContainsFunc(r.Commits, func(c Commit) bool { return !slices.Contains(b.Commits, c) }) {
+		return false
+	}
 	return !slices.ContainsFunc(r.Artifacts, func(t Tested) bool {
 		a := b.Artifact(t.Artifact)
 		return a == nil || !a.Known || a.Digest != t.Digest
@@ -249,7 +252,7 @@ func isTested(b *Build, r *Release) bool {
 }
 
 func signWork(k Key, b *Build, r *Release) *SignWork {
-	w := &SignWork{Build: r.Build, Key: k.Name, Commits: b.Commits}
+	w := &SignWork{Build: r.Build, Key: k.Name, Commits: r.Commits}
 	for _, t := range r.Artifacts {
 		if a := b.Artifact(t.Artifact); a != nil && a.Digest == t.Digest {
 			w.Artifacts = append(w.Artifacts, a.Artifact)

@@ -179,6 +179,9 @@ type TestAnswered struct {
 	Run      string    `json:"run"`
 	Results  string    `json:"results,omitempty"`
 	Finished time.Time `json:"finished"`
+	// OSTreeCommit is what the guest said it had booted, empty when it said
+	// nothing of the kind.
+	OSTreeCommit string `json:"ostree_commit,omitempty"`
 	// Passed are the blocking checks that passed, PassedAdvisory the others
 	// that did. Most checks pass, and a list of names is short.
 	Passed         CheckList `json:"passed,omitempty"`
@@ -285,6 +288,9 @@ type ReleaseDecided struct {
 	Previous BuildID `json:"previous,omitempty"`
 	// Artifacts are what is published, and nothing else is.
 	Artifacts []Tested `json:"artifacts"`
+	// Commits are the ostree commits that are signed and published, and no
+	// others are: those that the tests booted.
+	Commits []Commit `json:"commits,omitempty"`
 	// Waivers are those that it needed.
 	Waivers []string `json:"waivers,omitempty"`
 	// Reasons say why, for a person.

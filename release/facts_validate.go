@@ -47,12 +47,7 @@ func (f *BuildSeen) Validate() error {
 		}
 		seen[a.ID], names[a.Name] = true, true
 	}
-	for i, c := range f.Commits {
-		v.check(c.Validate())
-		if slices.ContainsFunc(f.Commits[:i], func(o Commit) bool { return o.Arch == c.Arch && o.Ref == c.Ref }) {
-			v.check(fmt.Errorf("ostree ref %s %s is listed twice", c.Ref, c.Arch))
-		}
-	}
+	v.commits(f.Commits)
 	if f.From != nil {
 		v.ref("from", *f.From)
 	}
@@ -78,6 +73,15 @@ func (a Artifact) Validate() error {
 		v.check(fmt.Errorf("artifact %s has %d bytes", a.ID, a.Size))
 	}
 	return v.err
+}
+
+func (v *validator) commits(l []Commit) {
+	for i, c := range l {
+		v.check(c.Validate())
+		if slices.ContainsFunc(l[:i], func(o Commit) bool { return o.Arch == c.Arch && o.Ref == c.Ref }) {
+			v.check(fmt.Errorf("ostree ref %s %s is listed twice", c.Ref, c.Arch))
+		}
+	}
 }
 
 // Validate refuses commits that could not be looked up.
@@ -153,6 +157,7 @@ func (f *TestAnswered) Validate() error {
 	v.name("run", f.Run)
 	v.link("results", f.Results)
 	v.moment("finished", f.Finished)
+	v.optional("ostree commit", f.OSTreeCommit)
 	v.count("checks", len(f.Passed)+len(f.PassedAdvisory)+len(f.Cases)+len(f.Empty), maxChecks)
 	for _, l := range []CheckList{f.Passed, f.PassedAdvisory} {
 		for _, id := range l {
@@ -259,6 +264,8 @@ func (f *ReleaseDecided) Validate() error {
 			v.check(fmt.Errorf("artifact %s is listed twice", a.Artifact))
 		}
 	}
+	v.count("commits", len(f.Commits), maxArtifacts)
+	v.commits(f.Commits)
 	v.count("waivers", len(f.Waivers), maxChecks)
 	v.count("reasons", len(f.Reasons), maxChecks)
 	return v.err

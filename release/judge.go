@@ -78,6 +78,8 @@ type Judgement struct {
 	Remarks []Reason `json:"remarks,omitempty"`
 	// Artifacts are what would be released, with the digests that were tested.
 	Artifacts []Tested `json:"artifacts,omitempty"`
+	// Commits are what would be released of ostree, as the tests booted them.
+	Commits []Commit `json:"commits,omitempty"`
 	// Waivers are those it needs.
 	Waivers []string `json:"waivers,omitempty"`
 }
@@ -148,6 +150,7 @@ func JudgeBuild(p *Policy, b *Build, now time.Time) Judgement {
 		}
 		j.refuse(Reason{Code: ReasonUnlisted, Text: fmt.Sprintf("the policy does not name %s: list it, or let the policy leave out what it does not list", a.ID), Artifact: a.ID})
 	}
+	judgeCommits(p, b, &j)
 	for _, g := range p.Gates {
 		for _, r := range g.Judge(b, now) {
 			// While a test runs, what a gate misses may still come.
@@ -164,9 +167,54 @@ func JudgeBuild(p *Policy, b *Build, now time.Time) Judgement {
 		j.refuse(Reason{Code: ReasonNothing, Text: "nothing of it was tested"})
 	}
 	if j.Standing != Good {
-		j.Artifacts = nil
+		j.Artifacts, j.Commits = nil, nil
 	}
 	return j
+}
+
+// judgeCommits lets out the commits of the stream's own refs that a test of an
+// artifact that is released booted. What nobody booted was not tested, whenever
+// it was announced.
+func judgeCommits(p *Policy, b *Build, j *Judgement) {
+	for _, c := range b.Commits {
+		leaveOut := func(why string) {
+			j.remark(Reason{Code: ReasonLeftOut, Text: fmt.Sprintf("ostree ref %s %s is left out: %s", c.Ref, c.Arch, why)})
+		}
+		arch, booted := false, false
+		for _, t := range j.Artifacts {
+			if t.Artifact.Arch() == c.Arch {
+				arch = true
+				booted = booted || b.Artifact(t.Artifact).Answer().OSTreeCommit == c.Checksum
+			}
+		}
+		switch listed := slices.ContainsFunc(p.Refs, func(g Glob) bool { return g.Match(c.Ref) }); {
+		case !listed && p.LeaveOutUnlisted:
+			leaveOut("the policy does not name it")
+		case !listed:
+			j.refuse(Reason{Code: ReasonUnlisted, Text: fmt.Sprintf("the policy does not name ostree ref %s: list it under refs, or let the policy leave out what it does not list", c.Ref)})
+		case j.Standing != Good:
+		case !arch:
+			leaveOut(fmt.Sprintf("nothing of %s is released", c.Arch))
+		case !booted:
+			j.refuse(Reason{Code: ReasonMissing, Text: fmt.Sprintf("no test on %s booted ostree commit %s of %s", c.Arch, c.Checksum, c.Ref)})
+		default:
+			j.Commits = append(j.Commits, c)
+		}
+	}
+}
+
+// bootedOther reports whether a test booted a commit other than those that were
+// announced for its architecture.
+func bootedOther(b *Build, a *BuildArtifact) bool {
+	announced := false
+	for _, c := range b.Commits {
+		if c.Arch == a.ID.Arch() {
+			if announced = true; c.Checksum == a.Answer().OSTreeCommit {
+				return false
+			}
+		}
+	}
+	return announced && a.Answer().OSTreeCommit != ""
 }
 
 // judgeArtifact follows reports.Judge, with the policy's view of what blocks and
@@ -192,6 +240,9 @@ func judgeArtifact(p *Policy, b *Build, a *BuildArtifact, now time.Time) Judgeme
 		return j
 	case ans.Digest != a.Digest:
 		j.refuse(about(ReasonDigest, "the test of %s was of other bytes: %s, and the artifact is %s", a.ID, ans.Digest, a.Digest))
+		return j
+	case bootedOther(b, a):
+		j.refuse(about(ReasonContradict, "the test of %s booted ostree commit %s, which is not what was announced", a.ID, reports.Line(ans.OSTreeCommit, maxCommit)))
 		return j
 	}
 	v := verdict{p: p, b: b, a: a, now: now, j: &j, criteria: map[string]*tally{}}

@@ -20,6 +20,9 @@ type Policy struct {
 	Disclaimer string
 
 	Artifacts []Wanted
+	// Refs are the ostree refs that the stream owns: a commit of another is
+	// treated as an artifact that is not listed.
+	Refs []Glob
 	// Unlisted is what becomes of a build's artifacts that Artifacts does not
 	// name: false refuses the build, true leaves them out of the release.
 	LeaveOutUnlisted bool

@@ -35,6 +35,7 @@ type file struct {
 		Optional []string `yaml:"optional"`
 		Unlisted string   `yaml:"unlisted"`
 	} `yaml:"artifacts"`
+	Refs     []string `yaml:"refs"`
 	Criteria []struct {
 		Checks    string `yaml:"checks"`
 		Artifacts string `yaml:"artifacts"`
@@ -161,6 +162,13 @@ func (r *reader) artifacts(f *file, p *release.Policy) {
 		}
 	}
 	slices.SortFunc(p.Artifacts, func(a, b release.Wanted) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	for i, s := range f.Refs {
+		at := fmt.Sprintf("$.refs[%d]", i)
+		if s == "" {
+			r.fail(at, "want an ostree ref or a pattern of refs")
+		}
+		p.Refs = append(p.Refs, r.glob(at, s))
+	}
 	if len(f.Artifacts.Required) == 0 {
 		r.fail("$.artifacts", "it requires no artifact, so every build would pass")
 	}

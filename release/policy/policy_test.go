@@ -20,6 +20,7 @@ func TestWholePolicy(t *testing.T) {
 		Stream: "fedora-43", Title: "Fedora Atomic Host, based on Fedora 43", About: "Nothing here was tested by hand. You can help us fix it.",
 		Docs:      []release.Link{{Title: "Documentation", URL: "https://docs.example/"}},
 		Artifacts: []release.Wanted{{ID: "iso/x86_64", Optional: true}, {ID: "qcow2/aarch64"}, {ID: "qcow2/x86_64"}, {ID: "vagrant-libvirt/x86_64"}},
+		Refs:      []release.Glob{"fedora/43/*/atomic-host"},
 		Criteria:  []release.Criterion{{Checks: "storage/*", Artifacts: "vagrant-libvirt/*"}},
 		Require:   []release.Required{{Checks: "upgrade/*", Artifacts: "qcow2/*"}},
 		Tests:     release.Tests{Retries: 2, Timeout: 6 * time.Hour},

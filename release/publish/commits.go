@@ -25,7 +25,7 @@ type published struct {
 	raw, detached []byte
 }
 
-// commits are those of the build, each the tested one itself or the promoted
+// commits are those of the release, each the tested one itself or the promoted
 // one that the signers signed, with all their signatures.
 func (j *job) commits(ctx context.Context) (out []published, err error) {
 	promoted := map[string][]byte{} // by the commit that was tested
@@ -59,7 +59,7 @@ func (j *job) commits(ctx context.Context) (out []published, err error) {
 		}
 		promoted[of] = b
 	}
-	for _, c := range j.work.Build.Commits {
+	for _, c := range j.work.Release.Commits {
 		tested, err := j.object(ctx, c)
 		if err != nil {
 			return nil, err

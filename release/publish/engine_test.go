@@ -19,6 +19,7 @@ func TestEngineSignsPublishesAndFallsBack(t *testing.T) {
 	b := newBench(t, inDirectory(t))
 	h := releasetest.NewHistory(t, "test-43")
 	h.Policy.Artifacts = []release.Wanted{{ID: release.NewArtifactID("qcow2", artifact.X8664)}, {ID: release.NewArtifactID("raw.xz", artifact.X8664)}}
+	h.Policy.Refs = []release.Glob{"*"}
 	h.Policy.Targets = []release.Target{{Name: "target"}}
 	others := &releasetest.Adapter{}
 	step := func() {

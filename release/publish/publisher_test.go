@@ -82,7 +82,7 @@ func (b *bench) effects(t testing.TB, id release.BuildID, seq uint64) []release.
 	}
 	build := &release.Build{Stream: m.Stream, ID: id, Commits: m.Commits}
 	out := release.Release{Stream: m.Stream, Seq: seq, At: time.Unix(1795255200, 0).UTC()}
-	out.Build = id
+	out.Build, out.Commits = id, m.Commits
 	for _, a := range m.Artifacts {
 		build.Artifacts = append(build.Artifacts, &release.BuildArtifact{Artifact: a, Known: true})
 		out.Artifacts = append(out.Artifacts, release.Tested{Artifact: a.ID, Digest: a.Digest})

@@ -33,7 +33,7 @@ const (
 // second Tuesday, 12:00 UTC, from 3 November 2026.
 func Policy(stream release.Stream) *release.Policy {
 	return &release.Policy{
-		Stream: stream, Title: "Test OS",
+		Stream: stream, Title: "Test OS", Refs: []release.Glob{"test/*"},
 		Artifacts: []release.Wanted{{ID: QCOW2}, {ID: Vagrant}},
 		Calendar:  &release.Calendar{Weeks: 2, First: time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC), Hour: 12, Zone: time.UTC},
 		OnNothing: release.Retry,
@@ -178,6 +178,9 @@ func Answer(build release.BuildID, id release.ArtifactID, attempt int, at time.T
 	f := &release.TestAnswered{Build: build, Artifact: id, Attempt: attempt, Digest: Digest(build, id), Verdict: reports.Accepted,
 		Reason: "all blocking checks passed", Run: fmt.Sprintf("run-%s-%d", build, attempt), Results: "/results/" + string(build), Finished: at.UTC(),
 		Passed: release.CheckList{"base/running", "upgrade/plain"}, Cases: cases}
+	if id.Arch() == artifact.X8664 {
+		f.OSTreeCommit = Digest(build, "commit").Hex()
+	}
 	for _, c := range cases {
 		f.Passed = without(f.Passed, c.Check)
 		switch {

@@ -56,7 +56,7 @@ func (l *lab) public(t testing.TB) []byte {
 // policy makes a stream with two architectures.
 func policy(stream release.Stream, title string) *release.Policy {
 	p := releasetest.Policy(stream)
-	p.Title = title
+	p.Title, p.Refs = title, []release.Glob{release.Glob(stream + "/*")}
 	p.About = "An immutable host for containers, released every two weeks. Tested by machines alone: nobody has tried it by hand, and you can help us fix it."
 	p.Docs = []release.Link{{Title: "Getting started", URL: "https://docs.example.org/start"}, {Title: "Administration guide", URL: "https://docs.example.org/admin"}, {Title: "Ask for help", URL: "https://discuss.example.org"}}
 	p.Artifacts = []release.Wanted{{ID: qcow2X}, {ID: rawX}, {ID: vagrantX}, {ID: qcow2A}, {ID: rawA}}
@@ -85,6 +85,11 @@ func (l *lab) build(id release.BuildID, cases ...release.Case) {
 	for i, w := range p.Artifacts {
 		a := releasetest.Answer(id, w.ID, 1, l.Now)
 		a.Digest = b.Artifact(w.ID).Digest
+		for _, c := range f.Commits {
+			if c.Arch == w.ID.Arch() {
+				a.OSTreeCommit = c.Checksum
+			}
+		}
 		a.Results = "https://results.example.org/" + string(id) + "/" + string(w.ID)
 		a.Passed = release.CheckList{"base/running", "base/selinux", "cloudinit/ssh-key", "cloudinit/growpart", "storage/overlay", "storage/data", "containers/run", "upgrade/plain", "upgrade/rollback"}
 		a.PassedAdvisory = release.CheckList{"boot/time"}

@@ -143,6 +143,9 @@ func NewBuild(t testing.TB, dir string, id release.BuildID) *Build {
 	OSTree(t, "init", "--repo="+repo, "--mode=archive")
 	sum := OSTree(t, "commit", "--repo="+repo, "-b", ref, "--tree=dir="+tree, "--timestamp="+id.Date()+" 10:00:00 +0000", "--add-metadata-string=version=43."+string(id))
 	b.Commits = []release.Commit{{Arch: artifact.X8664, Ref: ref, Checksum: sum, Repo: repo, Version: "43." + string(id)}}
+	for i := range b.Answers {
+		b.Answers[i].OSTreeCommit = sum
+	}
 	return b
 }
 
