@@ -168,6 +168,18 @@ func (d *decider) promote(j Judgement) {
 	d.because(ReasonPassed, "%d artifacts passed with the digests that are released", len(j.Artifacts))
 }
 
+// goesBack reports whether readers have had a newer release, so that only a
+// person's word may give them this build: a request, or the lifting of its own
+// revocation.
+func (d *decider) goesBack(b *Build) bool {
+	newer, lifted := false, false
+	for _, r := range d.l.Releases {
+		newer = newer || b.ID.Compare(r.Build) <= 0
+		lifted = lifted || r.Build == b.ID && r.Revoked != nil && b.Revoked == nil
+	}
+	return newer && !lifted
+}
+
 // candidate judges a build as the next release.
 func (d *decider) candidate(id BuildID, older bool) (Judgement, bool) {
 	b := d.l.Build(id)
@@ -225,7 +237,7 @@ func (d *decider) newest(eligible func(*Build) bool) {
 		if out != nil && b.ID.Compare(out.Build) <= 0 {
 			break
 		}
-		if !eligible(b) {
+		if !eligible(b) || d.goesBack(b) {
 			continue
 		}
 		j, ok := d.candidate(b.ID, false)

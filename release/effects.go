@@ -92,14 +92,10 @@ func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
 	if out == nil && revoked == nil {
 		return
 	}
-	// cause is the event that made out the release.
-	var cause uint64
+	cause := l.cause
 	work := PublishWork{Revoked: revoked}
 	if out != nil {
-		cause, work.Release, work.Build = out.Seq, *out, l.Build(out.Build)
-	}
-	if revoked != nil && revoked.Revoked.Seq > cause {
-		cause, work.Fallback = revoked.Revoked.Seq, out != nil
+		work.Release, work.Build, work.Fallback = *out, l.Build(out.Build), revoked != nil
 	}
 	if out != nil && !isTested(work.Build, out) {
 		return
@@ -175,16 +171,11 @@ func nextStep(l *Line, t Target, out *Release, cause uint64) (Step, bool) {
 // present release.
 func IsPublished(p *Policy, s *State) bool {
 	l := s.Line(p.Stream)
-	out, revoked := l.Out(), l.LastRevoked()
-	if out == nil {
+	if l.Out() == nil {
 		return false
 	}
-	cause := out.Seq
-	if revoked != nil {
-		cause = max(cause, revoked.Revoked.Seq)
-	}
 	return !slices.ContainsFunc(p.Targets, func(t Target) bool {
-		_, open := nextStep(l, t, out, cause)
+		_, open := nextStep(l, t, l.Out(), l.cause)
 		return open && !t.AfterAnnounce
 	})
 }
@@ -196,7 +187,9 @@ func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
 	if b == nil {
 		return false // nothing is out, and that is what is published
 	}
-	if !b.MarkedBad && b.Contradiction == "" && l.Block == nil && len(s.Findings()) == 0 {
+	switch {
+	case b.MarkedBad || b.Contradiction != "":
+	case l.Block == nil && len(s.Findings()) == 0, l.LastRevoked() != nil: // a fallback takes something worse away
 		return false
 	}
 	for _, step := range []Step{StepRefs, StepImages, StepPointer} {
@@ -204,7 +197,7 @@ func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
 			return false
 		}
 	}
-	return l.LastRevoked() == nil // a fallback takes something worse away
+	return true
 }
 
 // SignedFile is a signature or signed checksum file, and the key that made it.

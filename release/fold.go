@@ -115,6 +115,7 @@ func (s *State) fold(e Event) {
 		l = newLine(e.Stream)
 		s.streams[e.Stream] = l
 	}
+	defer l.noteOut(e.Seq)
 	switch f := e.Fact.(type) {
 	case *BuildSeen:
 		l.foldBuild(e, f)
@@ -157,6 +158,14 @@ func (s *State) fold(e Event) {
 		}
 	default:
 		l.foldWord(e)
+	}
+}
+
+// noteOut remembers what is out and since which event, so that each change is
+// published once.
+func (l *Line) noteOut(seq uint64) {
+	if out := l.fallback(); out != l.out {
+		l.out, l.cause = out, seq
 	}
 }
 
@@ -217,7 +226,9 @@ func (l *Line) foldWord(e Event) {
 		l.ensureBuild(f.Build).Revoked = nil
 	case *SlotsReopened:
 		for id, c := range l.Closed {
-			if c.At.After(f.After) {
+			// A date that had come is not given a second release, whatever
+			// was asked for.
+			if c.At.After(f.After) && c.At.After(e.Time) {
 				delete(l.Closed, id)
 			}
 		}

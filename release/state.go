@@ -105,7 +105,6 @@ type Line struct {
 	builds   []*Build // by number, oldest first
 	byID     map[BuildID]*Build
 	composes map[string]BuildID
-	// last is the highest number given on a day.
 	waivers    map[string]*Waiver
 	promotions []*Promotion
 	rebuilds   map[rebuildKey]*Rebuild
@@ -114,6 +113,9 @@ type Line struct {
 	missing    map[string]bool
 	// dated counts the releases that had a slot.
 	dated int
+	// out is the release that is out, cause the event that made it so.
+	out   *Release
+	cause uint64
 }
 
 func newLine(name Stream) *Line {
@@ -337,26 +339,34 @@ func (l *Line) NextBuildID(compose string, day time.Time) BuildID {
 	return NewBuildID(day, n)
 }
 
-// Out is the release that readers should be given: the last that was not
-// revoked. It is nil when there is none.
-func (l *Line) Out() *Release {
-	for _, r := range slices.Backward(l.Releases) {
-		if r.Revoked == nil {
+// Out is the release that readers should be given: the last that was decided.
+// Once that was revoked it is the last before it of which nothing bad is known:
+// neither revoked, nor marked bad, nor contradicted. It is nil when there is none.
+func (l *Line) Out() *Release { return l.out }
+
+// fallback is Out from the releases themselves.
+func (l *Line) fallback() *Release {
+	for i, r := range slices.Backward(l.Releases) {
+		if r.Revoked != nil {
+			continue
+		}
+		b := l.byID[r.Build]
+		if i == len(l.Releases)-1 || b.Revoked == nil && !b.MarkedBad && b.Contradiction == "" {
 			return r
 		}
 	}
 	return nil
 }
 
-// LastRevoked is the revocation since Out was decided, latest first; nil when
+// LastRevoked is the latest revocation among the releases after Out; nil when
 // Out is simply the last release.
 func (l *Line) LastRevoked() *Release {
 	var last *Release
 	for _, r := range slices.Backward(l.Releases) {
-		if r.Revoked == nil {
+		if r == l.out {
 			break
 		}
-		if last == nil || r.Revoked.Seq > last.Revoked.Seq {
+		if r.Revoked != nil && (last == nil || r.Revoked.Seq > last.Revoked.Seq) {
 			last = r
 		}
 	}
