@@ -109,7 +109,12 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 			return fmt.Errorf("rebuild %d of %s was asked for, the next is %d", n, f.From, n+1)
 		}
 		return p.may(e.Actor, MayRepair, "")
-	case *SlotSkipped, *SlotsReopened, *EffectDropped:
+	case *SlotsReopened:
+		if f.After.Before(now) {
+			return fmt.Errorf("dates up to %s have come and had their turn: only later ones can be reopened", now.UTC().Format(time.RFC3339))
+		}
+		return p.may(e.Actor, MayRepair, "")
+	case *SlotSkipped, *EffectDropped:
 		return p.may(e.Actor, MayRepair, "")
 	case *HistoryAcknowledged:
 		if len(s.Findings()) == 0 {

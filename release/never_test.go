@@ -146,7 +146,7 @@ func (m *model) waived(b release.BuildID, a release.ArtifactID, c reports.CaseID
 
 func (m *model) present() release.BuildID {
 	for _, b := range slices.Backward(m.out) {
-		if !m.revoked[b] {
+		if !m.revoked[b] && !m.bad[b] && !m.spoilt[b] {
 			return b
 		}
 	}
@@ -255,9 +255,18 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			h.Add(time.Duration(rapid.IntRange(-3, 40).Draw(t, "days")) * 24 * time.Hour)
 		},
 		"reopen": func(t *rapid.T) {
-			h.MustSay(&release.SlotsReopened{After: h.Now, Word: m.word()})
+			after := h.Now.Add(time.Duration(rapid.IntRange(-40, 40).Draw(t, "after")) * 24 * time.Hour)
+			if rapid.Bool().Draw(t, "now") {
+				after = h.Now
+			}
+			f := &release.SlotsReopened{After: after, Word: m.word()}
+			if rapid.Bool().Draw(t, "unasked") {
+				h.Record(releasetest.Alice, f)
+			} else if h.Say(f) != nil {
+				return
+			}
 			for id := range m.slots {
-				if at, err := time.Parse(time.DateOnly, string(id)); err == nil && at.Add(12*time.Hour).After(h.Now) {
+				if at, err := time.Parse(time.DateOnly, string(id)); err == nil && at.Add(12*time.Hour).After(h.Now) && at.Add(12*time.Hour).After(after) {
 					delete(m.slots, id)
 				}
 			}
