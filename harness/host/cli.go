@@ -55,9 +55,9 @@ func operands(names ...string) error {
 
 // change runs a command that changes the host, and puts what it said into an
 // Outcome. With reboot, a connection that broke, or a command that was killed,
-// is the reboot at work.
+// is the reboot at work. A tool that is busy is asked again until it is not.
 func (c cli) change(ctx context.Context, reboot bool, args ...string) (Outcome, guest.Result, error) {
-	r, err := c.g.Run(ctx, guest.Command{Args: args, User: c.user, Limit: changeLimit})
+	r, err := c.whenIdle(ctx, guest.Command{Args: args, User: c.user, Limit: changeLimit})
 	o := Outcome{Tool: c.tool, Args: args, Exit: r.Exit, Output: r.Stdout + r.Stderr, Took: r.Took}
 	var broken *guest.TransportError
 	killed := err == nil && (r.Signal != "" || r.Exit > 128)
@@ -66,6 +66,36 @@ func (c cli) change(ctx context.Context, reboot bool, args ...string) (Outcome, 
 		return o, guest.Result{}, nil
 	}
 	return o, r, err
+}
+
+// A host that updates by itself is busy after its boot, for as long as an
+// upgrade takes.
+const (
+	busyLimit = 2 * time.Minute
+	busyPause = time.Second
+)
+
+// whenIdle runs a command again and again, within busyLimit, while the tool
+// refuses it because of another transaction: it then has done nothing.
+func (c cli) whenIdle(ctx context.Context, cmd guest.Command) (guest.Result, error) {
+	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * c.g.Scale()) }
+	limit := time.NewTimer(scaled(busyLimit))
+	defer limit.Stop()
+	pause := time.NewTicker(max(1, scaled(busyPause)))
+	defer pause.Stop()
+	for {
+		r, err := c.g.Run(ctx, cmd)
+		if err != nil || r.OK() || reasonOf(r.Stdout+r.Stderr) != Busy {
+			return r, err
+		}
+		select {
+		case <-pause.C:
+		case <-limit.C:
+			return r, nil
+		case <-ctx.Done():
+			return r, nil
+		}
+	}
 }
 
 // The words of GLib, of Python's argparse and of clap for an option or a

@@ -290,6 +290,7 @@ func TestRefusals(t *testing.T) {
 		{OSTree, upgrade(UpgradeOptions{}), "error: Modified config file newly defaults to directory 'x', cannot merge\n", EtcConflict},
 	} {
 		g := guesttest.New(t)
+		g.SetScale(1e-6)
 		first := strings.Fields(string(c.tool))[0]
 		g.On(first, guesttest.Rest).Says(c.says).Exits(1)
 		o, err := c.do(t.Context(), New(c.tool, g))
@@ -490,5 +491,25 @@ func TestDetect(t *testing.T) {
 	var failed *guest.CommandError
 	if _, err := Detect(t.Context(), g); !errors.As(err, &failed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A tool that is busy is asked again, and refuses at last.
+func TestBusy(t *testing.T) {
+	const busy = "error: Transaction in progress: upgrade\n"
+	g := guesttest.New(t)
+	g.On("rpm-ostree", "upgrade").Says(busy).Exits(1).Then().Prints("Staging deployment...done\n")
+	g.SetScale(1e-3) // the limit is 120 ms, the pause 1 ms
+	if o, err := New(RPMOSTree, g).Upgrade(t.Context(), UpgradeOptions{}); err != nil || !o.Changed {
+		t.Errorf("%+v, %v", o, err)
+	}
+	g.SetScale(1e-6)
+	p := g.On("rpm-ostree", "rollback").Says(busy).Exits(1)
+	var refused *RefusedError
+	if _, err := New(RPMOSTree, g).Rollback(t.Context(), RollbackOptions{}); !errors.As(err, &refused) || refused.Reason != Busy {
+		t.Errorf("got %v", err)
+	}
+	if p.Used() == 0 {
+		t.Error("it was not asked")
 	}
 }

@@ -22,6 +22,7 @@ func TestJudge(t *testing.T) {
 	}{
 		"nothing":     {nil, reports.Passed, ""},
 		"refused":     {refused(host.NoSpace), reports.Failed, reports.FaultImage},
+		"busy":        {refused(host.Busy), reports.Errored, reports.FaultInfra},
 		"unreachable": {refused(host.Unreachable), reports.Errored, reports.FaultInfra},
 		"lacking":     {&host.UnsupportedError{Tool: host.OSTree, Operation: "deploy"}, reports.Skipped, ""},
 		"not booted":  {host.ErrNotBooted, reports.Failed, reports.FaultImage},

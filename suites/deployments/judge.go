@@ -14,7 +14,7 @@ import (
 
 // Judge says whose fault an operation's error is: a tool that refuses is the
 // image's, one that lacks the operation is a skip, a server of ours that does
-// not answer is the infrastructure's. Other errors stay as they are.
+// not answer and a tool that stays busy are the infrastructure's. Other errors stay as they are.
 func Judge(err error) error {
 	var refused *host.RefusedError
 	var lacks *host.UnsupportedError
@@ -24,8 +24,11 @@ func Judge(err error) error {
 	case errors.As(err, &lacks):
 		return check.Skipf("%v", lacks)
 	case errors.As(err, &refused):
-		if refused.Reason == host.Unreachable {
+		switch refused.Reason {
+		case host.Unreachable:
 			return check.Infraf("the harness's own server does not answer: %w", refused)
+		case host.Busy:
+			return check.Infraf("%s was busy with something else all the time: %w", refused.Tool, refused)
 		}
 		return check.FailWith(Said(refused), "%v", refused)
 	case errors.Is(err, host.ErrNotBooted):

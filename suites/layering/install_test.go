@@ -30,6 +30,8 @@ func TestInstall(t *testing.T) {
 			Guest: on(good(fails(1, "error: Packages not found: assay-hello\n", "rpm-ostree", "install", "assay-hello"))...)},
 		{Name: "our server", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"the harness's server does not answer"},
 			Guest: on(good(fails(1, "error: Updating rpm-md repo 'assay': cannot download repodata/repomd.xml: Curl error (7): Couldn't connect to server\n", "rpm-ostree", "install", "assay-hello"))...)},
+		{Name: "busy", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"busy with something else all the time"},
+			Guest: on(good(impatient, fails(1, "error: Transaction in progress: upgrade\n", "rpm-ostree", "install", "assay-hello"))...)},
 		{Name: "lost guest", Want: reports.Errored, Fault: reports.FaultInfra, Guest: on(good(lost("rpm-ostree", "install", "assay-hello"))...)},
 		{Name: "no change", Want: reports.Failed, Says: []string{"changes nothing when it is to layer assay-hello"},
 			Guest: on(good(does("No change.\n", "rpm-ostree", "install", "assay-hello"))...)},

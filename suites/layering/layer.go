@@ -90,10 +90,22 @@ func (l *layer) did(purpose string, o host.Outcome, err error) error {
 // refusedTo is the failure to do something that is in order; but the harness's
 // own servers are no concern of the image.
 func (l *layer) refusedTo(purpose string, r *host.RefusedError) error {
-	if r.Reason == host.Unreachable {
-		return check.Infraf("%s cannot %s: the harness's server does not answer: %s", r.Tool, purpose, probe.OneLine(r.Said()))
+	if why := notItself(r); why != "" {
+		return check.Infraf("%s cannot %s: %s: %s", r.Tool, purpose, why, probe.OneLine(r.Said()))
 	}
 	return check.FailWith(evidence(r), "%s cannot %s: %s", r.Tool, purpose, probe.OneLine(r.Said()))
+}
+
+// notItself says what a refusal is due to when that is no concern of the image:
+// the harness's server, another transaction; else it is empty.
+func notItself(r *host.RefusedError) string {
+	switch r.Reason {
+	case host.Unreachable:
+		return "the harness's server does not answer"
+	case host.Busy:
+		return "it was busy with something else all the time"
+	}
+	return ""
 }
 
 // evidence is a refused command and what it said.

@@ -69,8 +69,8 @@ func (r refusal) judge(ctx context.Context, l *layer) error {
 	case !errors.As(err, &refused):
 		return err
 	}
-	if refused.Reason == host.Unreachable {
-		return check.Infraf("cannot learn whether %s refuses %s: the harness's server does not answer: %s", l.d.Tool(), r.what, probe.OneLine(refused.Said()))
+	if why := notItself(refused); why != "" {
+		return check.Infraf("cannot learn whether %s refuses %s: %s: %s", l.d.Tool(), r.what, why, probe.OneLine(refused.Said()))
 	}
 	after, _, err := l.status(ctx)
 	if err != nil {

@@ -49,6 +49,8 @@ func TestRefusals(t *testing.T) {
 			{Name: "another reason", Want: reports.Failed, Says: []string{"for another reason (no-space)"}, Guest: on(same, inBase, words("error: No space left on device: "+c.named))},
 			{Name: "our server", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"server does not answer"},
 				Guest: on(same, inBase, words("error: Curl error (7): Couldn't connect to server"))},
+			{Name: "busy", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"busy with something else all the time"},
+				Guest: on(same, inBase, impatient, words("error: Transaction in progress: upgrade"))},
 			{Name: "lost guest", Want: reports.Errored, Fault: reports.FaultInfra, Guest: on(same, inBase, lost(args...))},
 			{Name: "cannot clean up", Want: reports.Failed, Guest: on(same, inBase, fails(1, "error: busy\n", "rpm-ostree", "cleanup", "-p"), does("", args...))},
 			noTool,

@@ -96,6 +96,8 @@ func unlock(ctx context.Context, t *check.T) error {
 		return check.Failf("%s unlocks a /usr that is unlocked already", l.d.Tool())
 	case !errors.As(err, &refused):
 		return err
+	case notItself(refused) != "":
+		return l.refusedTo("be asked to unlock /usr twice", refused)
 	case refused.Reason != host.Unlocked:
 		return check.FailWith(evidence(refused), "%s refuses to unlock /usr twice and does not say that it is unlocked already: %s", l.d.Tool(), probe.OneLine(refused.Said()))
 	}

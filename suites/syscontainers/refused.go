@@ -33,7 +33,7 @@ func refused(err error, b *box, what string, reasons ...host.Reason) error {
 		return check.Failf("%s ends well when it is to %s", b.c.Tool(), what)
 	case !errors.As(err, &r):
 		return err
-	case r.Reason == host.Unreachable:
+	case r.Reason == host.Unreachable, r.Reason == host.Busy:
 		return check.Infraf("cannot learn whether %s refuses to %s: %w", b.c.Tool(), what, r)
 	case slices.Contains(reasons, r.Reason):
 		return nil
