@@ -347,3 +347,14 @@ func TestOutputIsBounded(t *testing.T) {
 		t.Error("a folder that is not there takes output")
 	}
 }
+
+func TestOutputNames(t *testing.T) {
+	seen := map[string]reports.CaseID{}
+	for _, c := range []Check{{Name: "a"}, {Name: "s4-a"}, {Name: "a", Criterion: "S4"}, {Name: "a", Criterion: "s4-a"}, {Name: "a-a", Criterion: "s4"}, {Name: "s4-a-a"}} {
+		name := OutputName(c.ID())
+		if other, ok := seen[name]; ok || filepath.Base(name) != name {
+			t.Errorf("%s of %s and %s", name, c.ID(), other)
+		}
+		seen[name] = c.ID()
+	}
+}

@@ -59,9 +59,15 @@ func IsOwn(id reports.CaseID) bool {
 	return s == suiteName || strings.HasPrefix(s, suiteName+"-")
 }
 
-// OutputName is the file in a guest's folder that a check's output goes to.
+// OutputName is the file in a guest's folder that a check's output goes to,
+// another one for each id: what stands for the slash after a criterion is in no
+// name, so that user/s4-a and user-s4/a do not meet.
 func OutputName(id reports.CaseID) string {
-	return "own-" + strings.ReplaceAll(string(id), "/", "-") + ".log"
+	slash := "="
+	if id.Suite() == suiteName {
+		slash = "-"
+	}
+	return "own-" + strings.Replace(string(id), "/", slash, 1) + ".log"
 }
 
 // setupLimit is for what is not the check's own time: copying it, on a KVM host.
