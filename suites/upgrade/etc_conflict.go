@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"strings"
 	"time"
 
 	"assay/harness/host"
@@ -40,7 +41,7 @@ func etcConflict(ctx context.Context, t *check.T, h deployments.Host) error {
 	}
 	err = h.Update(ctx)
 	var refused *host.RefusedError
-	if errors.As(err, &refused) && refused.Reason != host.Unreachable {
+	if errors.As(err, &refused) && ofConflict(refused, file) {
 		t.Log("%s refuses the update: %s", h.Tool(), refused.Said())
 		s, _, err := h.Booted(ctx)
 		if err != nil {
@@ -70,6 +71,13 @@ func etcConflict(ctx context.Context, t *check.T, h deployments.Host) error {
 	}
 	t.Log("after the reboot %s is booted", deployments.Describe(booted))
 	return kept(ctx, t, file, "an upgrade to a tree that has a folder there")
+}
+
+// ofConflict reports that a tool refuses because of the file: in words that are
+// known, or in others that name its path, of which tools leave out /etc.
+func ofConflict(r *host.RefusedError, file string) bool {
+	return r.Reason == host.EtcConflict ||
+		r.Reason == "" && strings.Contains(r.Result.Stdout+r.Result.Stderr, strings.TrimPrefix(file, "/etc/"))
 }
 
 func kept(ctx context.Context, t *check.T, file, after string) error {

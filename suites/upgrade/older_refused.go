@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"assay/harness/host"
@@ -38,10 +39,19 @@ func olderRefused(ctx context.Context, t *check.T, h deployments.Host) error {
 	if h.Tool() == host.Bootc {
 		return check.Skipf("it does not promise to refuse older images")
 	}
-	if _, err := probe.Output(ctx, t, "ostree", setBackScript, setBackRepo, hostRepo, trees.Ref, trees.Booted.Commit); err != nil {
+	// The branch that the older commit is bound to, where it is known: the
+	// update's may be another.
+	branch := trees.Booted.Ref
+	if _, after, remote := strings.Cut(branch, ":"); remote {
+		branch = after
+	}
+	if branch == "" {
+		branch = trees.Ref
+	}
+	if _, err := probe.Output(ctx, t, "ostree", setBackScript, setBackRepo, hostRepo, branch, trees.Booted.Commit); err != nil {
 		return err
 	}
-	if err := h.FollowAt(ctx, "file://"+setBackRepo, false); err != nil {
+	if err := host.Follow(ctx, t, "file://"+setBackRepo, branch, false); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)

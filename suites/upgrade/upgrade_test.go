@@ -224,6 +224,10 @@ func TestEtcConflict(t *testing.T) {
 	kept := file(conflictText + "\n")
 	suitetest.Run(t, "upgrade/etc-conflict", []suitetest.Case{
 		{Name: "refused", Guest: dt.Fresh(t, dt.Plain, kept, dt.Refuse(dt.Upgrade, "Modified config file newly defaults to directory, cannot merge"))},
+		{Name: "names the path", Guest: dt.Fresh(t, dt.Plain, kept, dt.Refuse(dt.Upgrade, "cannot replace etc/assay-update: Is a directory"))},
+		{Name: "another reason", Want: reports.Failed, Says: []string{"No space left on device"}, Guest: dt.Fresh(t, dt.Plain, kept, dt.Refuse(dt.Upgrade, "assay-update: No space left on device"))},
+		{Name: "no reason", Want: reports.Failed, Says: []string{"error: oops"}, Guest: dt.Fresh(t, dt.Plain, kept, dt.Refuse(dt.Upgrade, "oops"))},
+		{Name: "unreachable", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Plain, kept, dt.Refuse(dt.Upgrade, "Connection refused"))},
 		{Name: "kept", Guest: dt.Fresh(t, dt.Plain, kept)},
 		{Name: "stays in the old tree", Guest: dt.Fresh(t, dt.Plain, kept, dt.Then(dt.Reboot, dt.Stays))},
 		{Name: "lost", Want: reports.Failed, Says: []string{"the administrator's file /etc/assay-update is lost"}, Guest: dt.Fresh(t, dt.Plain, file(""))},
@@ -284,6 +288,13 @@ func TestOlderRefused(t *testing.T) {
 	const older = "Upgrade target revision 'b' with timestamp 'x' is chronologically older than current revision 'c'"
 	suitetest.Run(t, "upgrade/older-refused", []suitetest.Case{
 		{Name: "refused", Guest: dt.Lived(t, dt.Fedora, ref, dt.Refuse(dt.Upgrade, older))},
+		{Name: "of another branch", Guest: dt.Lived(t, dt.Fedora, dt.Refuse(dt.Upgrade, older), func(h *dt.Host, _ *check.Env) {
+			h.Trees.Booted.Ref = "origin:os/previous"
+			h.On("sh", "-c", setBackScript, "sh", setBackRepo, hostRepo, "os/previous", h.Trees.Booted.Commit)
+			h.On("sh", "-c", guesttest.Containing("ostree admin set-origin"), "follow", "assay", "file://"+setBackRepo, "os/previous", guesttest.Rest)
+			hosttest.PlanStatus(t, h.Fake, host.RPMOSTree, h.Deployments)
+			h.On("sh", "-c", guesttest.Containing("ostree admin set-origin"), "follow", "assay", "file://"+setBackRepo, "os/stable", guesttest.Rest).Exits(1)
+		})},
 		{Name: "accepted", Want: reports.Failed, Says: []string{"accepts to upgrade to a tree that is older"}, Guest: dt.Lived(t, dt.Fedora, ref, dt.Answers(dt.Upgrade, dt.Said("done")))},
 		{Name: "no ostree", Want: reports.Skipped, Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", setBackScript, guesttest.Rest).Exits(127) })},
 		{Name: "bootc alone", Want: reports.Skipped, Guest: dt.Lived(t, []host.Tool{host.Bootc})},
