@@ -69,6 +69,8 @@ const trace = 40
 // arch/*/kernel/{dumpstack,traps}.c, mm/oom_kill.c, kernel/{hung_task,watchdog,workqueue}.c,
 // kernel/rcu/tree_stall.h, block/blk-core.c, kernel/reboot.c.
 var kernelRules = []rule{
+	// A host that is too busy for its guests lets their timer interrupts come too late.
+	{kind: EmulatorFault, needle: "Kernel panic", re: re(`^Kernel panic - not syncing: (?:IO-APIC \+ timer doesn't work|Timeout: Not all CPUs entered broadcast exception handler)`), when: notUp, fatal: notUp, after: trace},
 	{kind: RootNotFound, needle: "VFS: Unable to mount root fs", re: re(`^Kernel panic`), fatal: anyPhase, after: trace},
 	{kind: KernelPanic, needle: "Kernel panic", re: re(`^Kernel panic[ :-]`), fatal: anyPhase, after: trace},
 	{kind: EmulatorFault, needle: "int3", re: re(`^(?:Oops: )?int3: [0-9a-f]{4} \[#\d`), when: notUp, fatal: notUp, after: trace},

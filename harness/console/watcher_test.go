@@ -70,18 +70,19 @@ func TestQuotedTroubleIsNotFatal(t *testing.T) {
 
 func TestRealTroubleIsFatal(t *testing.T) {
 	for text, want := range map[string]Kind{
-		booted + "[   12.345678] Kernel panic - not syncing: Attempted to kill init!\r\n":         KernelPanic,
-		booted + "[   12.345678][    T1] Kernel panic - not syncing: x\r\n":                       KernelPanic,
-		booted + "/init: 384: .: [   12.345678] Kernel panic - not syncing: x\r\n":                KernelPanic,
-		booted + "host login: [   12.345678] Kernel panic - not syncing: x\r\n":                   KernelPanic,
-		booted + "[    2.000000] Kernel panic - not syncing: VFS: Unable to mount root fs on x\n": RootNotFound,
-		booted + "[    0.200000] Oops: int3: 0000 [#1] PREEMPT SMP\n[    0.3] x\n":                EmulatorFault,
-		booted + "[    1.500000] systemd[1]: Freezing execution.\r\n":                             InitFroze,
-		booted + "[!!!!!!] Failed to mount API filesystems.\r\n":                                  InitFroze,
-		booted + "\x1b[0;1;31m[!!!!!!]\x1b[0m Failed.\r\n":                                        InitFroze,
-		booted + "ALERT!  UUID=1-2 does not exist.  Dropping to a shell!\r\n":                     RootNotFound,
-		"Linux version 2.6.32\nKernel panic - not syncing: no init\n":                             KernelPanic,
-		"\x1b]0;title never closed\nNo bootable device.\n":                                        NoBootDevice,
+		booted + "[   12.345678] Kernel panic - not syncing: Attempted to kill init!\r\n":                                        KernelPanic,
+		booted + "[   12.345678][    T1] Kernel panic - not syncing: x\r\n":                                                      KernelPanic,
+		booted + "/init: 384: .: [   12.345678] Kernel panic - not syncing: x\r\n":                                               KernelPanic,
+		booted + "host login: [   12.345678] Kernel panic - not syncing: x\r\n":                                                  KernelPanic,
+		booted + "[    2.000000] Kernel panic - not syncing: VFS: Unable to mount root fs on x\n":                                RootNotFound,
+		booted + "[    0.200000] Oops: int3: 0000 [#1] PREEMPT SMP\n[    0.3] x\n":                                               EmulatorFault,
+		booted + "[    0.032000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug\n[    0.3] x\n": EmulatorFault,
+		booted + "[    1.500000] systemd[1]: Freezing execution.\r\n":                                                            InitFroze,
+		booted + "[!!!!!!] Failed to mount API filesystems.\r\n":                                                                 InitFroze,
+		booted + "\x1b[0;1;31m[!!!!!!]\x1b[0m Failed.\r\n":                                                                       InitFroze,
+		booted + "ALERT!  UUID=1-2 does not exist.  Dropping to a shell!\r\n":                                                    RootNotFound,
+		"Linux version 2.6.32\nKernel panic - not syncing: no init\n":                                                            KernelPanic,
+		"\x1b]0;title never closed\nNo bootable device.\n":                                                                       NoBootDevice,
 		// A reboot whose kernel does not introduce itself, and panics.
 		booted + "[  400.000000] reboot: Restarting system\n[  400.100000] reboot: machine restart\n" +
 			"[    1.000000] Kernel panic - not syncing: x\n": KernelPanic,
