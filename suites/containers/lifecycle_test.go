@@ -208,12 +208,23 @@ func TestSwarm(t *testing.T) {
 func TestHundred(t *testing.T) {
 	say := func(out string) plans {
 		return func(g *guesttest.Fake) {
-			g.On("sh", "-c", hundredScript, "sh", "podman", httpdRef, "100", "http://192.168.127.1:5000/v2/").Prints(out)
+			g.On("sh", "-c", hundredScript, "sh", "podman", httpdRef, "100", "http://192.168.127.1:5000/v2/", "60").Prints(out)
+			g.On("sh", "-c", fromHostScript, "sh", "http://192.168.127.1:5000/v2/", "60")
 		}
+	}
+	slow := func(g *guesttest.Fake) {
+		g.SetScale(10)
+		g.On("sh", "-c", hundredScript, "sh", "podman", httpdRef, "100", "http://192.168.127.1:5000/v2/", "600").Prints("good=100\n")
+		g.On("sh", "-c", fromHostScript, "sh", "http://192.168.127.1:5000/v2/", "600").Exits(127)
+	}
+	unreachable := func(g *guesttest.Fake) {
+		g.On("sh", "-c", fromHostScript, guesttest.Rest).Says("curl: (7) Failed to connect\n").Exits(7)
 	}
 	suitetest.Run(t, "containers/hundred", []suitetest.Case{
 		passes(say("good=100\n")),
 		{Name: "one lost", Guest: with(say("good=99\nerror=wget: timed out\n"))},
+		{Name: "on a slow host", Guest: with(slow)},
+		{Name: "not from the host either", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"the host itself gets no answer", "curl: (7)"}, Guest: with(unreachable)},
 		fails("two lost", "of 100 containers 98 started and reached the network: wget: timed out", say("good=98\nerror=wget: timed out\n")),
 		fails("no word", "of 100 containers none started", say("")),
 		no,
@@ -230,7 +241,7 @@ func TestHundredScript(t *testing.T) {
 		if err := os.WriteFile(engine, []byte("#!/bin/sh\n"+stub+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", hundredScript, "sh", engine, "ref", "7", "http://x/").Output()
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", hundredScript, "sh", engine, "ref", "7", "http://x/", "9").Output()
 		if err != nil || string(out) != want {
 			t.Errorf("%s: %q, %v, want %q", stub, out, err, want)
 		}
