@@ -50,6 +50,9 @@ const (
 	// fullEnough is what may be left of a full disk: ext4 keeps 16 MiB for
 	// itself, and journald makes room.
 	fullEnough = 64 << 20
+	// leastNeeded is less than any deployment takes: each has a copy of /etc and
+	// folders of its own.
+	leastNeeded = 512 << 10
 )
 
 func noSpace(ctx context.Context, t *check.T, h deployments.Host) error {
@@ -77,8 +80,16 @@ func noSpace(ctx context.Context, t *check.T, h deployments.Host) error {
 	case len(f) != 2:
 		return check.Infraf("the disk could not be filled: %s", r.Said())
 	}
-	if left, err := strconv.ParseInt(f[1], 10, 64); err != nil || left > fullEnough {
+	left, err := strconv.ParseInt(f[1], 10, 64)
+	if err != nil || left > fullEnough {
 		return check.Infraf("the disk could not be filled: %s bytes are left", f[1])
+	}
+	kept, err := reserve(ctx, t)
+	if err != nil {
+		return err
+	}
+	if left >= max(kept, leastNeeded) {
+		return check.Skipf("%d bytes are left on a full disk, of which ostree's min-free-space keeps %d: the update may fit", left, kept)
 	}
 	_, err = h.Upgrade(ctx, host.UpgradeOptions{})
 	if err := h.Refused(err, "upgrade on a full disk", host.NoSpace); err != nil {

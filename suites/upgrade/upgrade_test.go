@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -305,6 +306,7 @@ func TestNoSpace(t *testing.T) {
 	fill := func(out string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
 			h.On("sh", "-c", fillScript, guesttest.Rest).Prints(out)
+			h.On("sh", "-c", reserveScript, "sh", hostRepo).Prints("size=\npercent=\ntotal=12884901888\n")
 			full := true
 			h.On("sh", "-c", guesttest.Containing("rm -f"), guesttest.Rest).Does(func(guesttest.Call) (guest.Result, error) { full = false; return guest.Result{}, nil })
 			old := h.Answer
@@ -320,8 +322,15 @@ func TestNoSpace(t *testing.T) {
 		}
 	}
 	full := fill("/var/tmp/assay-full 4096\n")
+	keeps := func(setting string) dt.Change {
+		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", reserveScript, "sh", hostRepo).Prints(setting) }
+	}
+	megabytes := fill("/var/tmp/assay-full 16777216\n")
 	suitetest.Run(t, "upgrade/no-space", []suitetest.Case{
 		{Name: "healthy", Guest: dt.Fresh(t, dt.Fedora, full)},
+		{Name: "the default reserve", Guest: dt.Fresh(t, dt.Fedora, megabytes)},
+		{Name: "no reserve", Want: reports.Skipped, Says: []string{"16777216 bytes are left on a full disk", "keeps 0"}, Guest: dt.Fresh(t, dt.Fedora, megabytes, keeps("size=\npercent=0\ntotal=12884901888\n"))},
+		{Name: "no reserve and nothing left", Guest: dt.Fresh(t, dt.Fedora, full, keeps("size=\npercent=0\ntotal=12884901888\n"))},
 		{Name: "says something else", Want: reports.Failed, Says: []string{"does not say that this is why: error: oops"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "oops"), full)},
 		{Name: "claims success", Want: reports.Failed, Says: []string{"accepts to upgrade on a full disk"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Upgrade, dt.Said("done")), full)},
 		{Name: "never again", Want: reports.Failed, Says: []string{"No space left"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "No space left on device"), full)},
@@ -348,4 +357,19 @@ func TestKeepsContainer(t *testing.T) {
 		})},
 		{Name: "no engine", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Plain, func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", engine.DetectScript, "sh") })},
 	})
+}
+
+func TestReserve(t *testing.T) {
+	for want, p := range map[int64]map[string]string{
+		360 << 20: {"total": fmt.Sprint(12000 << 20)},
+		240 << 20: {"percent": "2", "total": fmt.Sprint(12000 << 20)},
+		500 << 20: {"size": "500MB", "total": "1000"},
+		2 << 30:   {"size": "2GB"},
+		1 << 40:   {"size": "1TB"},
+		0:         {"percent": "all", "total": "1000"},
+	} {
+		if got := readReserve(p); got != want {
+			t.Errorf("%v: %d, want %d", p, got, want)
+		}
+	}
 }
