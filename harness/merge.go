@@ -185,7 +185,8 @@ func (s *session) verdict(checks []check.Registered) error {
 	s.assemble(checks)
 	if err := s.base.Verify(); err != nil {
 		// What was judged is not what stands there now.
-		s.run.Verdict, s.run.Reason = reports.Undecided, "the image changed while it was judged: "+err.Error()
+		s.run.Incomplete = "the image changed while it was judged: " + err.Error()
+		s.run.Verdict, s.run.Reason = reports.Undecided, s.run.Incomplete
 	}
 	if err := reports.Write(s.opt.Results, s.run); err != nil {
 		return &InfraError{err}

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"assay/reports"
 	"assay/suites/check"
 )
 
@@ -21,6 +22,14 @@ type Selection struct {
 	// Folders hold the user's own checks (package usercheck), to choose from
 	// beside ours.
 	Folders []string
+}
+
+// told is the choice for the results, nil when nothing was left out.
+func (s Selection) told() *reports.Selection {
+	if len(s.Suites)+len(s.Checks)+len(s.Labels) == 0 {
+		return nil
+	}
+	return &reports.Selection{Suites: s.Suites, Checks: s.Checks, Labels: s.Labels}
 }
 
 // job is what one guest is made for: checks that share it.

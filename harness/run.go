@@ -34,6 +34,7 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 		Version: reports.FormatVersion, Started: time.Now(),
 		Tool: reports.Tool{Name: "assay", Version: opt.Version}, Command: opt.Command,
 	}
+	run.Selection = opt.Selection.told()
 	s, err := open(ctx, opt, run)
 	if err != nil {
 		return nil, err

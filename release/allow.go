@@ -3,6 +3,7 @@ package release
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,6 +147,10 @@ func allowAnswer(l *Line, f *TestAnswered) error {
 		return fmt.Errorf("nobody asked for test %d of %s %s", f.Attempt, f.Build, f.Artifact)
 	case a.Attempt > f.Attempt:
 		return fmt.Errorf("the answer to test %d of %s %s came too late: test %d was asked for at %s", f.Attempt, f.Build, f.Artifact, a.Attempt, a.AskedAt.Format(time.RFC3339))
+	case f.Attempt > 1 && f.Finished.Before(a.AskedAt):
+		// The first may be answered with a run that somebody had made already.
+		return fmt.Errorf("test %d of %s %s was asked for at %s, and run %s had finished by %s: another attempt wants another run", f.Attempt, f.Build, f.Artifact,
+			a.AskedAt.Format(time.RFC3339), f.Run, f.Finished.Format(time.RFC3339))
 	case a.Answer() != nil:
 		return fmt.Errorf("test %d of %s %s was answered already, by run %s", f.Attempt, f.Build, f.Artifact, a.Answer().Run)
 	}
@@ -179,11 +184,21 @@ func allowWaiver(p *Policy, l *Line, by Actor, f *CheckWaived, now time.Time) er
 // the guest's words is cleaned and cut; results is where the run's folder can
 // be had.
 func AnswerOf(q TestRequested, run *reports.Run, results string) *TestAnswered {
-	judged, _ := reports.Judge(run.Suites)
+	judged, why := reports.Judge(run.Suites)
 	f := &TestAnswered{
 		Build: q.Build, Artifact: q.Artifact, Attempt: q.Attempt, Digest: run.Image.Digest,
-		Verdict: run.Verdict, Reason: reports.Line(run.Reason, maxWord), Harsher: run.Verdict != judged,
-		Run: run.ID, Results: results, Finished: run.Finished.UTC(), OSTreeCommit: reports.Line(run.Image.OSTreeCommit, maxCommit),
+		Verdict: run.Verdict, Reason: reports.Line(run.Reason, maxWord),
+		Harsher: run.Verdict != judged || run.Verdict == reports.Undecided && run.Reason != why || run.Incomplete != "",
+		Run:     run.ID, Results: results, Finished: run.Finished.UTC(), OSTreeCommit: reports.Line(run.Image.OSTreeCommit, maxCommit),
+	}
+	if s := run.Selection; s != nil {
+		f.LeftOut = s.Labels
+		chosen := slices.ContainsFunc(s.Labels, func(l string) bool { return !strings.HasPrefix(l, "!") })
+		if chosen || len(s.Suites)+len(s.Checks) > 0 || len(s.Labels) > maxLabels {
+			// What was chosen says nothing of the rest.
+			f.LeftOut, f.Harsher = nil, true
+			f.Reason = reports.Line(fmt.Sprintf("only a selection of checks ran (suites %q, checks %q, labels %q)", s.Suites, s.Checks, s.Labels), maxWord)
+		}
 	}
 	cases := map[string]int{}
 	for _, s := range run.Suites {
@@ -212,6 +227,7 @@ func AnswerOf(q TestRequested, run *reports.Run, results string) *TestAnswered {
 // stands in the results folder.
 const (
 	maxCommit     = 80 // a guest may say anything
+	maxLabels     = 50
 	eventMessage  = 600
 	eventExcerpt  = 2 << 10
 	eventEvidence = 8

@@ -45,14 +45,17 @@ func TestNoMilderThanTheRun(t *testing.T) {
 		h.Policy.Artifacts, h.Policy.Tests.Retries = h.Policy.Artifacts[:1], 0
 		h.Build(b).Next()
 		r := run(t, b, releasetest.QCOW2)
-		interrupted := rapid.IntRange(0, 9).Draw(t, "interrupted") == 0
-		if interrupted {
+		selected := false
+		switch rapid.IntRange(0, 9).Draw(t, "oddity") {
+		case 0:
 			r.Verdict, r.Reason = reports.Undecided, "interrupted"
+		case 1:
+			selected, r.Selection = true, rapid.SampledFrom([]*reports.Selection{{Suites: []string{"suite*"}}, {Checks: []string{"suite0/*"}}, {Labels: []string{"slow"}}, {Labels: []string{"!slow"}}}).Draw(t, "selection")
 		}
 		q := release.TestRequested{Build: b, Artifact: releasetest.QCOW2, Attempt: 1}
 		h.Record(release.Self, release.AnswerOf(q, r, "/results"))
 		j := release.JudgeBuild(h.Policy, h.State.Line(stream).Build(b), h.Now)
-		if good := j.Standing == release.Good; good != (r.Verdict == reports.Accepted) {
+		if good := j.Standing == release.Good; good != (r.Verdict == reports.Accepted && !selected) {
 			t.Fatalf("the run is %s (%s), the build %s: %v", r.Verdict, r.Reason, j.Standing, j.Reasons)
 		}
 		seen[j.Standing == release.Good]++
@@ -111,5 +114,51 @@ func TestLateAndSecondAnswersAreRefused(t *testing.T) {
 	h.Answer(b, releasetest.QCOW2)
 	if err := allow(2); err == nil || !strings.Contains(err.Error(), "was answered already, by run run-20261102_01-2") {
 		t.Errorf("second: %v", err)
+	}
+}
+
+// TestIncompleteRunsAreNoEvidence, even when each of their failures is waived.
+func TestIncompleteRunsAreNoEvidence(t *testing.T) {
+	const b = release.BuildID("20261102_01")
+	for name, c := range map[string]struct {
+		spoil func(*reports.Run)
+		good  bool
+	}{
+		"whole":                 {func(*reports.Run) {}, true},
+		"may leave out":         {func(r *reports.Run) { r.Selection = &reports.Selection{Labels: []string{"!slow"}} }, true},
+		"may not leave out":     {func(r *reports.Run) { r.Selection = &reports.Selection{Labels: []string{"!slow", "!net"}} }, false},
+		"one suite":             {func(r *reports.Run) { r.Selection = &reports.Selection{Suites: []string{"a"}} }, false},
+		"one check":             {func(r *reports.Run) { r.Selection = &reports.Selection{Checks: []string{"a/*"}} }, false},
+		"one label":             {func(r *reports.Run) { r.Selection = &reports.Selection{Labels: []string{"quick"}} }, false},
+		"incomplete":            {func(r *reports.Run) { r.Incomplete = "the image changed" }, false},
+		"another reason":        {func(r *reports.Run) { r.Reason = "the image changed while it was judged" }, false},
+		"interrupted by itself": {func(r *reports.Run) { r.Verdict = reports.Rejected }, false},
+	} {
+		h := releasetest.NewHistory(t, stream)
+		h.Policy.Artifacts, h.Policy.Tests = h.Policy.Artifacts[:1], release.Tests{LeaveOut: []string{"slow"}}
+		h.Build(b).Next()
+		r := &reports.Run{ID: "r", Finished: releasetest.Start, Image: reports.Image{Digest: releasetest.Digest(b, releasetest.QCOW2), OSTreeCommit: releasetest.Digest(b, "commit").Hex()},
+			Suites: []reports.Suite{{Name: "a", Cases: []reports.Case{{ID: "a/one", Outcome: reports.Passed, Blocking: true}, {ID: "a/two", Outcome: reports.Errored, Fault: reports.FaultInfra, Blocking: true}}}}}
+		r.Conclude()
+		c.spoil(r)
+		h.Record(release.Self, release.AnswerOf(release.TestRequested{Build: b, Artifact: releasetest.QCOW2, Attempt: 1}, r, "/results"))
+		h.MustSay(&release.CheckWaived{Waiver: "w", Build: b, Check: "a/two", Word: releasetest.Word("the lab was down"), Expires: h.Now.Add(time.Hour)})
+		if j := release.JudgeBuild(h.Policy, h.State.Line(stream).Build(b), h.Now); (j.Standing == release.Good) != c.good {
+			t.Errorf("%s: %s %v", name, j.Standing, j.Reasons)
+		}
+	}
+}
+
+// TestAnotherAttemptWantsAnotherRun.
+func TestAnotherAttemptWantsAnotherRun(t *testing.T) {
+	const b = release.BuildID("20261102_01")
+	h := releasetest.NewHistory(t, stream)
+	h.Build(b).Next().Answer(b, releasetest.QCOW2, releasetest.Errored("upgrade/plain")).Add(time.Hour).Next()
+	e, err := release.NewEvent(stream, h.Now, release.Self, releasetest.Answer(b, releasetest.QCOW2, 2, h.Now.Add(-time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := release.Allow(h.Policy, h.State, e, h.Now); err == nil || !strings.Contains(err.Error(), "another run") {
+		t.Errorf("a run from before the request: %v", err)
 	}
 }

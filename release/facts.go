@@ -172,9 +172,11 @@ type TestAnswered struct {
 	Digest  artifact.Digest `json:"digest"`
 	Verdict reports.Verdict `json:"verdict"`
 	Reason  string          `json:"reason,omitempty"`
-	// Harsher means that the verdict does not follow from the cases alone:
-	// the run was interrupted, or says so by itself.
+	// Harsher means that the verdict does not follow from the cases alone: the
+	// run was interrupted, was of a selection of checks, or says so by itself.
 	Harsher bool `json:"harsher,omitempty"`
+	// LeftOut are labels, as "!slow", whose checks the run left out.
+	LeftOut []string `json:"left_out,omitempty"`
 	// Run is the id of the run, Results where its folder can be had.
 	Run      string    `json:"run"`
 	Results  string    `json:"results,omitempty"`

@@ -164,6 +164,10 @@ func (f *TestAnswered) Validate() error {
 			v.caseID("check", id)
 		}
 	}
+	v.count("labels left out", len(f.LeftOut), maxLabels)
+	for _, l := range f.LeftOut {
+		v.name("label", l)
+	}
 	for _, s := range f.Empty {
 		v.name("criterion", s)
 	}

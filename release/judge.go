@@ -354,6 +354,12 @@ func (v *verdict) weigh(ans *TestAnswered) {
 			v.open = true
 			v.j.refuse(v.runReason("its run did not come to its end", ans))
 		}
+		for _, l := range ans.LeftOut {
+			if !slices.Contains(v.p.Tests.LeaveOut, strings.TrimPrefix(l, "!")) {
+				v.open = true
+				v.j.refuse(Reason{Code: ReasonMissing, Artifact: v.a.ID, Text: fmt.Sprintf("the run on %s left out checks labelled %s, and the policy does not say that it may", v.a.ID, reports.Line(strings.TrimPrefix(l, "!"), 80))})
+			}
+		}
 	default:
 		v.j.refuse(v.runReason(fmt.Sprintf("its verdict is %q, which this assay does not know", reports.Line(string(ans.Verdict), 40)), ans))
 	}

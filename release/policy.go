@@ -88,6 +88,8 @@ type Tests struct {
 	Retries int
 	// Timeout is how long an answer is waited for.
 	Timeout time.Duration
+	// LeaveOut are the labels whose checks a run may leave out and still count.
+	LeaveOut []string
 }
 
 // OnNothing is the choice of R10.

@@ -102,9 +102,9 @@ type Line struct {
 	// Failures are composes that made no image, oldest first.
 	Failures []ComposeFailure
 
-	builds   []*Build // by number, oldest first
-	byID     map[BuildID]*Build
-	composes map[string]BuildID
+	builds     []*Build // by number, oldest first
+	byID       map[BuildID]*Build
+	composes   map[string]BuildID
 	waivers    map[string]*Waiver
 	promotions []*Promotion
 	rebuilds   map[rebuildKey]*Rebuild

@@ -62,11 +62,17 @@ type Run struct {
 	Finished time.Time `json:"finished"`
 	Verdict  Verdict   `json:"verdict"`
 	// Reason is the verdict in one sentence for the person who reads it.
-	Reason   string  `json:"reason"`
-	Counts   Counts  `json:"counts"`
-	Suites   []Suite `json:"suites"`
-	Timeline []Span  `json:"timeline,omitempty"`
-	Boots    []Boot  `json:"boots,omitempty"`
+	Reason string `json:"reason"`
+	// Incomplete says why the run did not judge what it set out to judge ("the
+	// image changed while it was judged: ..."), whatever the cases say; empty
+	// when it did.
+	Incomplete string `json:"incomplete,omitempty"`
+	// Selection is the choice of checks that was made; nil when all ran.
+	Selection *Selection `json:"selection,omitempty"`
+	Counts    Counts     `json:"counts"`
+	Suites    []Suite    `json:"suites"`
+	Timeline  []Span     `json:"timeline,omitempty"`
+	Boots     []Boot     `json:"boots,omitempty"`
 	// Notes are remarks about the run itself ("forks are off: ...").
 	Notes []string `json:"notes,omitempty"`
 	// Usage is what the harness itself spent.
@@ -74,6 +80,14 @@ type Run struct {
 	// Dir is the results folder this run was written to or read from, empty
 	// for one that is in memory only. It is no part of results.json.
 	Dir string `json:"-"`
+}
+
+// Selection is a choice of checks, as it was given: patterns of suites and of
+// check ids, and labels, of which "!slow" leaves out what carries slow.
+type Selection struct {
+	Suites []string `json:"suites,omitempty"`
+	Checks []string `json:"checks,omitempty"`
+	Labels []string `json:"labels,omitempty"`
 }
 
 // Tool is the program that wrote the results.

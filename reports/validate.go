@@ -59,6 +59,9 @@ func (r *Run) Validate() error {
 	for i, b := range r.Boots {
 		oneOf(v, fmt.Sprintf("boots[%d].kind", i), b.Kind, BootKinds)
 	}
+	if r.Verdict == Accepted && r.Incomplete != "" {
+		v.add("verdict", "is accepted, but the run is incomplete: %s", Line(r.Incomplete, reasonLimit))
+	}
 	if r.Verdict == Accepted {
 		if judged, why := Judge(r.Suites); judged != Accepted {
 			v.add("verdict", "is accepted, but by its cases the run is %s: %s", judged, why)

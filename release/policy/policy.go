@@ -46,8 +46,9 @@ type file struct {
 		Artifacts string `yaml:"artifacts"`
 	} `yaml:"require"`
 	Tests struct {
-		Retries int    `yaml:"retries"`
-		Timeout string `yaml:"timeout"`
+		Retries  int      `yaml:"retries"`
+		Timeout  string   `yaml:"timeout"`
+		LeaveOut []string `yaml:"leave_out"`
 	} `yaml:"tests"`
 	Calendar *struct {
 		Weeks int    `yaml:"weeks"`
@@ -127,7 +128,7 @@ func Parse(name string, data []byte, dir fs.FS) (*release.Policy, error) {
 		LeaveOutUnlisted: word(r, "$.artifacts.unlisted", f.Artifacts.Unlisted, "refuse", "refuse", "leave-out") == "leave-out",
 		OnNothing:        release.OnNothing(word(r, "$.when_nothing_passed", f.OnNothing, "", string(release.Retry), string(release.Skip))),
 		Grace:            r.duration("$.grace", f.Grace),
-		Tests:            release.Tests{Retries: f.Tests.Retries, Timeout: r.duration("$.tests.timeout", f.Tests.Timeout)},
+		Tests:            release.Tests{Retries: f.Tests.Retries, Timeout: r.duration("$.tests.timeout", f.Tests.Timeout), LeaveOut: f.Tests.LeaveOut},
 	}
 	r.check("$.stream", p.Stream.Validate())
 	if f.Tests.Retries < 0 || f.Tests.Retries > 20 {
