@@ -350,7 +350,7 @@ func (v *verdict) weigh(ans *TestAnswered) {
 	// follow from cases, each of which passed its own gate above.
 	switch ans.Verdict {
 	case reports.Accepted, reports.Rejected, reports.Undecided:
-		if ans.Harsher || !follows(ans) {
+		if ans.Harsher || !v.follows(ans) {
 			v.open = true
 			v.j.refuse(v.runReason("its run did not come to its end", ans))
 		}
@@ -365,13 +365,32 @@ func (v *verdict) weigh(ans *TestAnswered) {
 	}
 }
 
-// follows reports whether a verdict that is not accepted can come of the cases,
-// so that letting those pass is all there is to overrule.
-func follows(ans *TestAnswered) bool {
-	return ans.Verdict == reports.Accepted || len(ans.Empty) > 0 || slices.ContainsFunc(ans.Cases, func(c Case) bool {
-		rejects := c.Outcome == reports.Failed && c.Fault == reports.FaultImage
-		return c.Blocking && rejects == (ans.Verdict == reports.Rejected)
-	})
+// follows reports whether a verdict that is not accepted comes of the cases, by
+// the run's own rules, so that letting those pass is all there is to overrule.
+// A criterion without a case counts only if the policy, too, decides by it.
+func (v *verdict) follows(ans *TestAnswered) bool {
+	if ans.Verdict == reports.Accepted {
+		return true
+	}
+	var suites []reports.Suite
+	add := func(c reports.Case) {
+		suites = append(suites, reports.Suite{Name: c.ID.Suite(), Cases: []reports.Case{c}})
+	}
+	for said, list := range map[bool]CheckList{true: ans.Passed, false: ans.PassedAdvisory} {
+		for _, id := range list {
+			add(reports.Case{ID: id, Outcome: reports.Passed, Blocking: said})
+		}
+	}
+	for _, c := range ans.Cases {
+		add(reports.Case{ID: c.Check, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking, Known: c.Known})
+	}
+	for _, name := range ans.Empty {
+		if v.p.blocking(v.a.ID, reports.CaseID(name+"/"), true) {
+			suites = append(suites, reports.Suite{Name: name})
+		}
+	}
+	judged, _ := reports.Judge(suites)
+	return judged == ans.Verdict
 }
 
 func (v *verdict) runReason(what string, ans *TestAnswered) Reason {
@@ -400,7 +419,9 @@ func (v *verdict) required(ans *TestAnswered) {
 		}
 		// A failure has had its say above, if it blocks; an advisory one that
 		// is required was at least answered.
-		if slices.ContainsFunc(ans.Cases, func(c Case) bool { return c.Outcome == reports.Failed && match(c.Check) }) {
+		if slices.ContainsFunc(ans.Cases, func(c Case) bool {
+			return c.Outcome == reports.Failed && c.Fault == reports.FaultImage && match(c.Check)
+		}) {
 			continue
 		}
 		if v.waived(reports.CaseID(r.Checks), nil) {
