@@ -169,11 +169,17 @@ func allowWaiver(p *Policy, l *Line, by Actor, f *CheckWaived, now time.Time) er
 	case !f.Expires.After(now):
 		return fmt.Errorf("it would expire at %s, which is past", f.Expires.Format(time.RFC3339))
 	}
-	for _, a := range b.Artifacts {
-		if f.Forced || f.Artifact != "" && f.Artifact != a.ID {
+	for _, w := range p.Artifacts {
+		if f.Forced || f.Artifact != "" && f.Artifact != w.ID {
 			continue
 		}
-		if _, ok := p.wanted(a.ID); ok && a.Known && (a.Attempt == 0 || a.Answer() == nil && now.Before(a.Deadline)) {
+		a := b.Artifact(w.ID)
+		switch {
+		case a == nil || !a.Known:
+			if !w.Optional {
+				return fmt.Errorf("%s was not announced yet: wait for it, or force the waiver", w.ID)
+			}
+		case a.Attempt == 0 || a.Answer() == nil && (now.Before(a.Deadline) || a.Attempt <= p.Tests.Retries):
 			return fmt.Errorf("the test of %s has not finished: wait for it, or force the waiver", a.ID)
 		}
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"assay/reports"
@@ -189,6 +190,9 @@ func (f *CheckWaived) Validate() error {
 	v.name("waiver", f.Waiver)
 	v.check(f.Build.Validate())
 	v.caseID("check", f.Check)
+	if strings.ContainsAny(string(f.Check), "*?[\\") {
+		v.check(fmt.Errorf("a waiver of %.80q: want the name of one check, no pattern", f.Check))
+	}
 	if f.Artifact != "" {
 		v.check(f.Artifact.Validate())
 	}
