@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"assay/artifact"
 )
@@ -282,10 +283,16 @@ func (b *Build) contradict(format string, args ...any) {
 
 func (l *Line) foldBuild(e Event, f *BuildSeen) {
 	b := l.ensureBuild(f.Build)
-	if b.Seen.IsZero() {
+	first := b.Seen.IsZero()
+	if first {
 		b.Seen, b.Created = e.Time, f.Created
-	} else if f.Created.Before(b.Created) {
-		b.Created = f.Created
+	} else if !f.Created.Equal(b.Created) {
+		lo, hi := b.Created, f.Created
+		if hi.Before(lo) {
+			lo, hi = hi, lo
+		}
+		b.Created = lo
+		b.contradict("it was announced as made at two times: %s and %s", lo.UTC().Format(time.RFC3339Nano), hi.UTC().Format(time.RFC3339Nano))
 	}
 	if f.Compose != "" {
 		if b.Compose != "" && b.Compose != f.Compose {
@@ -309,8 +316,21 @@ func (l *Line) foldBuild(e Event, f *BuildSeen) {
 		switch {
 		case !got.Known:
 			got.Artifact, got.Known = a, true
-		case got.Digest != a.Digest:
+		case got.Artifact == a:
+		case got.Digest == a.Digest:
+			b.contradict("artifact %s was announced with two names, sizes or locations", a.ID)
+			if describe(a) < describe(got.Artifact) {
+				got.Artifact = a
+			}
+		default:
 			b.contradict("artifact %s was announced with two digests: %s and %s", a.ID, min(got.Digest, a.Digest), max(got.Digest, a.Digest))
+		}
+	}
+	for i, a := range b.Artifacts {
+		for _, o := range b.Artifacts[:i] {
+			if a.Known && o.Known && a.Name == o.Name {
+				b.contradict("artifacts %s and %s have one name: %s", o.ID, a.ID, a.Name)
+			}
 		}
 	}
 	for _, c := range f.Commits {
@@ -324,14 +344,22 @@ func (l *Line) foldBuild(e Event, f *BuildSeen) {
 		case b.Commits[i].Checksum != c.Checksum:
 			b.contradict("ostree ref %s %s was announced with two commits: %s and %s", c.Ref, c.Arch,
 				min(b.Commits[i].Checksum, c.Checksum), max(b.Commits[i].Checksum, c.Checksum))
+		case b.Commits[i] != c:
+			b.contradict("ostree ref %s %s was announced with two repositories or versions", c.Ref, c.Arch)
 		}
 	}
-	if f.From != nil {
-		if b.From != nil && (*b.From != *f.From || b.Rebuild != f.Rebuild) {
-			b.contradict("it is announced as rebuilt from two builds")
-		}
+	switch {
+	case first:
 		b.From, b.Rebuild = f.From, f.Rebuild
+	case (b.From == nil) != (f.From == nil) || f.From != nil && (*b.From != *f.From || b.Rebuild != f.Rebuild):
+		// What a build was made of is known from the beginning.
+		b.contradict("its announcements say different things of what it was rebuilt from")
 	}
+}
+
+// describe orders announcements of one artifact.
+func describe(a Artifact) string {
+	return fmt.Sprintf("%q", []any{a.Name, a.Location, a.Size, a.Uncompressed})
 }
 
 func (l *Line) foldRequest(e Event, f *TestRequested) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"assay/release"
@@ -111,6 +112,10 @@ func (g Gate) Judge(b *release.Build, now time.Time) (out []release.Reason) {
 		func(Subject, time.Time) (Evidence, error) { return EvidenceOf(b, s, g.ProductVersion, now), nil })
 	if err != nil {
 		return []release.Reason{{Code: release.ReasonGate, Text: fmt.Sprintf("greenwave policy at %s: %v", g.Context, err)}}
+	}
+	if !slices.ContainsFunc(slices.Concat(d.Met, d.Unsatisfied), func(q Requirement) bool { return q.isTest }) {
+		// Rules that are not valid yet, or no longer, require nothing: that is no pass.
+		return []release.Reason{{Code: release.ReasonGate, Text: fmt.Sprintf("greenwave policy at %s: it requires nothing of a build made %s", g.Context, b.Created.UTC().Format(time.RFC3339))}}
 	}
 	for _, q := range d.Unsatisfied {
 		text := fmt.Sprintf("greenwave policy at %s: %s %s", g.Context, q.TestCase, q.Type)
