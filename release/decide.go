@@ -192,8 +192,10 @@ func (d *decider) candidate(id BuildID, older bool) (Judgement, bool) {
 	if out := d.l.Out(); out != nil && id.Compare(out.Build) <= 0 && (!older || id == out.Build) {
 		j.refuse(Reason{Code: ReasonOlder, Text: fmt.Sprintf("it is not newer than %s, which is out", out.Build)})
 	}
-	if d.p.Follow != nil && d.p.Follow.Rebuild && b.From == nil {
-		j.refuse(Reason{Code: ReasonRebuild, Text: "it was not built by the signing build system from a build of " + string(d.p.Follow.Stream)})
+	if d.p.Follow != nil && d.p.Follow.Rebuild {
+		if why := d.unasked(b); why != "" {
+			j.refuse(Reason{Code: ReasonRebuild, Text: why})
+		}
 	}
 	return j, j.Standing == Good
 }

@@ -1,5 +1,7 @@
 package release
 
+import "fmt"
+
 // follow decides for a stream that comes after another.
 func (d *decider) follow() {
 	f := d.p.Follow
@@ -82,4 +84,27 @@ func (d *decider) rebuilt(from BuildRef, number int) bool {
 		}
 	}
 	return false
+}
+
+// unasked says why b is no rebuild that this stage asked for of a build that
+// the upstream still stands by; empty when it is one.
+func (d *decider) unasked(b *Build) string {
+	stream := d.p.Follow.Stream
+	if b.From == nil || b.From.Stream != stream {
+		return "it was not built by the signing build system from a build of " + string(stream)
+	}
+	if r := d.l.rebuilds[rebuildKey{*b.From, b.Rebuild}]; r == nil || !r.Asked {
+		return fmt.Sprintf("nobody asked for rebuild %d of %s", b.Rebuild, b.From)
+	}
+	switch up := d.s.Line(stream).Build(b.From.Build); {
+	case up == nil || up.Seen.IsZero():
+		return fmt.Sprintf("nobody has announced %s, which it was built from", b.From)
+	case up.Revoked != nil:
+		return fmt.Sprintf("%s, which it was built from, was revoked by %s", b.From, up.Revoked)
+	case up.MarkedBad:
+		return fmt.Sprintf("%s, which it was built from, was marked bad by %s", b.From, up.Marked)
+	case up.Contradiction != "":
+		return fmt.Sprintf("the announcements of %s, which it was built from, contradict each other: %s", b.From, up.Contradiction)
+	}
+	return ""
 }

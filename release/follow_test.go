@@ -167,3 +167,59 @@ func TestExplainAsOf(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestOnlyARebuildThatWasAskedFor: a request by a person lets out no build
+// whose claim of what it was built from is not borne out.
+func TestOnlyARebuildThatWasAskedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*release.BuildSeen)
+		then   func(both, release.BuildID)
+		says   string
+	}{
+		"as asked":       {says: ""},
+		"another number": {change: func(f *release.BuildSeen) { f.Rebuild = 7 }, says: "nobody asked for rebuild 7"},
+		"another stream": {change: func(f *release.BuildSeen) { f.From.Stream = "other" }, says: "not built by the signing build system"},
+		"another build":  {change: func(f *release.BuildSeen) { f.From.Build = "20260101_01" }, says: "nobody asked for rebuild 1"},
+		"upstream is bad": {then: func(b both, id release.BuildID) {
+			b.up.MustSay(&release.BuildMarked{Build: id, Mark: release.MarkBad, Word: releasetest.Word("x")})
+		}, says: "was marked bad by"},
+		"upstream is no more": {then: func(b both, id release.BuildID) {
+			b.up.MustSay(&release.ReleaseRevoked{Build: id, Word: releasetest.Word("x")})
+		}, says: "was revoked by"},
+		"said afterwards": {change: func(f *release.BuildSeen) { f.From, f.Rebuild = nil, 0 }, then: func(b both, id release.BuildID) {
+			f := releasetest.BuildSeen(b.down.Policy, "20261118_01", b.down.Now)
+			f.From, f.Rebuild = &release.BuildRef{Stream: "up", Build: id}, 1
+			b.down.Record(release.Self, f)
+		}, says: "contradict"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoth(t, release.Follow{Stream: "up", Every: 2, Rebuild: true, Rebuilder: "cbs"})
+			b.release(0)
+			id := b.release(1)
+			b.down.Next()
+			f := releasetest.BuildSeen(b.down.Policy, "20261118_01", b.down.Now)
+			f.From, f.Rebuild = &release.BuildRef{Stream: "up", Build: id}, 1
+			if c.change != nil {
+				c.change(f)
+			}
+			b.down.Record(release.Self, f).Next()
+			if c.then != nil {
+				c.then(b, id)
+			}
+			b.down.MustSay(&release.PromotionRequested{Request: "p", Build: "20261118_01", Word: releasetest.Word("now")}).Next()
+			for _, w := range b.down.Policy.Artifacts {
+				b.down.Record(release.Self, releasetest.Answer("20261118_01", w.ID, 1, b.down.Now))
+			}
+			d := b.down.Decide()
+			var said strings.Builder
+			for _, j := range d.Candidates {
+				for _, r := range j.Reasons {
+					said.WriteString(r.Text)
+				}
+			}
+			if (c.says == "") != (d.Action == release.Promote) || !strings.Contains(said.String(), c.says) {
+				t.Errorf("%s; %s", d.Text(), said.String())
+			}
+		})
+	}
+}
