@@ -2,7 +2,6 @@ package powercut
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,18 +44,19 @@ func layering(ctx context.Context, t *check.T) error {
 		return err
 	}
 	name := p.Names[hello]
+	layered := func(d host.Deployment) bool { return slices.Contains(d.Requested, name) }
+	layer := true // or drop it, where it is layered
 	return deployments.Judge(survives(ctx, t, h, operation{
 		name:  "layering",
-		ready: func(context.Context, host.Deployment) error { return nil },
+		ready: func(_ context.Context, was host.Deployment) error { layer = !layered(was); return nil },
 		do: func(ctx context.Context) error {
-			_, err := h.Install(ctx, host.LayerOptions{Packages: []string{name}})
-			var refused *host.RefusedError
-			if errors.As(err, &refused) && refused.Reason == host.AlreadyLayered {
-				return nil // a cut before came too late to keep it from being layered
+			change := h.Install
+			if !layer {
+				change = h.Uninstall
 			}
+			_, err := change(ctx, host.LayerOptions{Packages: []string{name}})
 			return err
 		},
-		done: func(d host.Deployment) bool { return slices.Contains(d.Requested, name) },
-		span: 2 * changeSpan, // packages are downloaded and unpacked, too
+		done: func(d host.Deployment) bool { return layered(d) == layer },
 	}))
 }

@@ -23,18 +23,19 @@ type Op string
 
 // The operations.
 const (
-	Upgrade  Op = "upgrade"
-	Check    Op = "check" // also a preview
-	Download Op = "download"
-	Deploy   Op = "deploy"
-	Rollback Op = "rollback"
-	Cleanup  Op = "cleanup"
-	Undeploy Op = "undeploy"
-	Pin      Op = "pin"
-	Unlock   Op = "unlock"
-	Install  Op = "install"
-	Reboot   Op = "reboot"
-	PowerCut Op = "power cut"
+	Upgrade   Op = "upgrade"
+	Check     Op = "check" // also a preview
+	Download  Op = "download"
+	Deploy    Op = "deploy"
+	Rollback  Op = "rollback"
+	Cleanup   Op = "cleanup"
+	Undeploy  Op = "undeploy"
+	Pin       Op = "pin"
+	Unlock    Op = "unlock"
+	Install   Op = "install"
+	Uninstall Op = "uninstall"
+	Reboot    Op = "reboot"
+	PowerCut  Op = "power cut"
 )
 
 // Host is a guest that behaves as a healthy host does. Tests change its fields.
@@ -54,8 +55,9 @@ type Host struct {
 	// After is called when an operation is done, and after a reboot.
 	After func(op Op)
 
-	t  testing.TB
-	mu sync.Mutex // an operation may run while the power is cut
+	t     testing.TB
+	verbs map[string]func(args []string) guest.Result // by a tool's words
+	mu    sync.Mutex                                  // an operation may run while the power is cut
 }
 
 // Trees are what tests serve: B is booted, C newer and A older.
@@ -71,7 +73,7 @@ func Trees() *check.Trees {
 
 // New plays a host that was just installed, with these tools.
 func New(t testing.TB, g *guesttest.Fake, env *check.Env, tools ...host.Tool) *Host {
-	h := &Host{Fake: g, Trees: Trees(), t: t, Marks: slices.Clone(livedin.All)}
+	h := &Host{Fake: g, Trees: Trees(), t: t, verbs: map[string]func([]string) guest.Result{}, Marks: slices.Clone(livedin.All)}
 	env.Trees = h.Trees
 	h.Deployments = []host.Deployment{h.Of(h.Trees.Booted, slices.Contains(tools, host.Bootc))}
 	h.Deployments[0].Booted = true
@@ -132,14 +134,11 @@ func (h *Host) plan(tools []host.Tool) {
 		for verb, do := range map[string]func(args []string) guest.Result{
 			"upgrade": func(args []string) guest.Result { return h.upgrade(args, stages) }, "switch": deploy, "deploy": deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"set-default": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
-			"cleanup":     h.cleanup, "undeploy": h.undeploy, "pin": h.pin, "unlock": h.unlock, "usr-overlay": h.unlock, "install": h.install,
+			"cleanup":     h.cleanup, "undeploy": h.undeploy, "pin": h.pin, "unlock": h.unlock, "usr-overlay": h.unlock, "install": h.install, "uninstall": h.uninstall,
 		} {
 			words := append(slices.Clone(command), verb)
-			h.On(append(words, guesttest.Rest)...).Does(func(c guesttest.Call) (guest.Result, error) {
-				h.mu.Lock()
-				defer h.mu.Unlock()
-				return do(c.Args[len(words):]), nil
-			})
+			h.verbs[strings.Join(words, " ")] = do
+			h.On(append(words, guesttest.Rest)...).Does(func(c guesttest.Call) (guest.Result, error) { return h.Perform(c), nil })
 		}
 	}
 	h.OnReboot(func() error {
@@ -148,17 +147,31 @@ func (h *Host) plan(tools []host.Tool) {
 		h.restart()
 		return nil
 	})
-	h.OnPowerCut(func() error {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		// What is staged is gone, as it lives in /run.
-		h.Deployments = slices.DeleteFunc(h.Deployments, func(d host.Deployment) bool { return d.Staged })
-		for i := range h.Deployments {
-			h.Deployments[i].Booted = i == 0
+	h.OnPowerCut(func() error { h.CutPower(); return nil })
+}
+
+// Perform does what a command of a tool does, as the host's own plan for it.
+func (h *Host) Perform(c guesttest.Call) guest.Result {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for n := len(c.Args); n > 0; n-- {
+		if do := h.verbs[strings.Join(c.Args[:n], " ")]; do != nil {
+			return do(c.Args[n:])
 		}
-		h.done(PowerCut)
-		return nil
-	})
+	}
+	panic(fmt.Sprintf("no tool knows %q", c.Args))
+}
+
+// CutPower takes away what is staged, as it lives in /run, and boots the first
+// deployment.
+func (h *Host) CutPower() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Deployments = slices.DeleteFunc(h.Deployments, func(d host.Deployment) bool { return d.Staged })
+	for i := range h.Deployments {
+		h.Deployments[i].Booted = i == 0
+	}
+	h.done(PowerCut)
 }
 
 func (h *Host) planStatus(tool host.Tool) {
@@ -330,6 +343,16 @@ func (h *Host) install(args []string) guest.Result {
 		d.Checksum = hosttest.Sum('d')
 		d.Requested = []string{args[len(args)-1]}
 		d.Layered = d.Requested
+		h.Deployments = append([]host.Deployment{d}, h.Deployments...)
+		return "Staging deployment... done"
+	})
+}
+
+func (h *Host) uninstall(args []string) guest.Result {
+	return h.work(Uninstall, args[len(args)-1], func() string {
+		d := *h.Booted()
+		d.Booted, d.Staged = false, true
+		d.Checksum, d.Requested, d.Layered = d.BaseChecksum, nil, nil
 		h.Deployments = append([]host.Deployment{d}, h.Deployments...)
 		return "Staging deployment... done"
 	})
