@@ -179,7 +179,7 @@ func allowWaiver(p *Policy, l *Line, by Actor, f *CheckWaived, now time.Time) er
 			if !w.Optional {
 				return fmt.Errorf("%s was not announced yet: wait for it, or force the waiver", w.ID)
 			}
-		case a.Attempt == 0 || a.Answer() == nil && (now.Before(a.Deadline) || a.Attempt <= p.Tests.Retries):
+		case a.Attempt == 0 || a.Answer() == nil && (a.isAwaited(p, now) || a.Attempt <= p.Tests.Retries):
 			return fmt.Errorf("the test of %s has not finished: wait for it, or force the waiver", a.ID)
 		}
 	}

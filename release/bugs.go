@@ -76,7 +76,7 @@ func bugEffects(p *Policy, l *Line, t TrackerPolicy, add func(Effect)) {
 }
 
 func bugEffectKey(t TrackerPolicy, subject Subject, changes int, action BugAction) EffectKey {
-	return key(EffectBug, t.Name, subject, changes+1, action)
+	return key(EffectBug, t.Name, keyPart(string(subject)), changes+1, action)
 }
 
 // begun is the action on a bug that was begun and whose end is not known. It is

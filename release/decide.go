@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"assay/reports"
 )
 
 // Action is what Decide wants to happen.
@@ -61,13 +63,24 @@ func first(r []Reason) string {
 	return r[0].Text
 }
 
+// Bounds of what a decision says in the history, in entries and in bytes of
+// each: an event has its limit, and what was decided has to fit.
+const (
+	maxReasons = 300
+	maxReason  = 1000
+)
+
 // Fact is the event that carries the decision out, nil for Wait. It must be
 // appended right after the head of the state it was made from, so that nothing
 // comes in between.
 func (d Decision) Fact() Fact {
 	texts := func(rs ...[]Reason) (out []string) {
-		for _, r := range slices.Concat(rs...) {
-			out = append(out, r.Text)
+		all := slices.Concat(rs...)
+		for _, r := range all[:min(len(all), maxReasons)] {
+			out = append(out, reports.Line(r.Text, maxReason))
+		}
+		if n := len(all) - maxReasons; n > 0 {
+			out = append(out, fmt.Sprintf("and %d more", n))
 		}
 		return out
 	}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,9 +38,9 @@ func Effects(p *Policy, s *State, now time.Time) []Effect {
 			return
 		}
 		e.Stream, e.Attempt, e.Unsure, e.LastError = p.Stream, x.Attempt+1, x.Started, x.LastError
-		e.Due = x.Retry
-		if x.Started && x.Lease.After(e.Due) {
-			e.Due = x.Lease
+		e.Due = sane(x.Retry, now)
+		if lease := sane(x.Lease, now); x.Started && lease.After(e.Due) {
+			e.Due = lease
 		}
 		out = append(out, e)
 	}
@@ -48,19 +49,37 @@ func Effects(p *Policy, s *State, now time.Time) []Effect {
 	for _, t := range p.Trackers {
 		bugEffects(p, l, t, add)
 	}
-	holdBusyTargets(l, out)
+	holdBusyTargets(s, l, out, now)
 	slices.SortFunc(out, func(a, b Effect) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	return out
 }
 
-// holdBusyTargets keeps effects from one target while an attempt of a
-// superseded effect may still be at work there.
-func holdBusyTargets(l *Line, effects []Effect) {
+// maxWait is the longest that an effect can have to wait: what a service may
+// ask for, and any lease.
+const maxWait = maxPatience + time.Hour
+
+// sane is a moment to wait for, or none: one further off than any wait can be
+// was written by a clock that ran ahead.
+func sane(t, now time.Time) time.Time {
+	if t.After(now.Add(maxWait)) {
+		return time.Time{}
+	}
+	return t
+}
+
+// holdBusyTargets keeps effects from one target while another attempt, of any
+// stream, may still be at work there.
+func holdBusyTargets(s *State, l *Line, effects []Effect, now time.Time) {
 	for i := range effects {
 		prefix := targetPrefix(effects[i])
-		for k, x := range l.effects {
-			if k != effects[i].Key && x.Started && x.Done == nil && x.Lease.After(effects[i].Due) && strings.HasPrefix(string(k), prefix) {
-				effects[i].Due = x.Lease
+		for _, o := range s.streams {
+			for k, x := range o.effects {
+				if !x.Started || x.Done != nil || o == l && k == effects[i].Key || !strings.HasPrefix(string(k), prefix) {
+					continue
+				}
+				if lease := sane(x.Lease, now); lease.After(effects[i].Due) {
+					effects[i].Due = lease
+				}
 			}
 		}
 	}
@@ -69,6 +88,15 @@ func holdBusyTargets(l *Line, effects []Effect) {
 // Keys are KIND/TARGET/..., so that the effects on one target share a prefix.
 func key(kind EffectKind, target string, rest ...any) EffectKey {
 	return EffectKey(string(kind) + "/" + target + "/" + strings.TrimSuffix(strings.ReplaceAll(fmt.Sprintln(rest...), " ", "/"), "\n"))
+}
+
+// keyPart is s where it is short, else a name made of it: keys have a limit, and
+// subjects hold names that others chose.
+func keyPart(s string) string {
+	if len(s) <= 200 {
+		return s
+	}
+	return fmt.Sprintf("%.160s-%x", s, sha256.Sum256([]byte(s)))
 }
 
 func targetPrefix(e Effect) string { return string(e.Kind) + "/" + e.Target + "/" }

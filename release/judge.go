@@ -229,7 +229,7 @@ func judgeArtifact(p *Policy, b *Build, a *BuildArtifact, now time.Time) Judgeme
 	case a.Attempt == 0:
 		j.wait(about(ReasonNotAsked, "no test of %s was asked for", a.ID))
 		return j
-	case ans == nil && now.Before(a.Deadline):
+	case ans == nil && a.isAwaited(p, now):
 		j.wait(about(ReasonNoAnswer, "the test of %s has not finished (attempt %d, expected by %s)", a.ID, a.Attempt, a.Deadline.Format("2006-01-02 15:04 MST")))
 		return j
 	case ans == nil && a.Attempt <= p.Tests.Retries:

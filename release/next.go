@@ -87,7 +87,7 @@ func isTestDue(p *Policy, b *Build, a *BuildArtifact, now time.Time) bool {
 	case a.Attempt > p.Tests.Retries:
 		return false
 	case a.Answer() == nil:
-		return !now.Before(a.Deadline)
+		return !a.isAwaited(p, now)
 	}
 	return judgeArtifact(p, b, a, now).Standing == Waiting
 }
@@ -100,6 +100,15 @@ func (p *Policy) testTimeout() time.Duration {
 		return defaultTestTimeout
 	}
 	return p.Tests.Timeout
+}
+
+// maxDeadline is the longest that a policy file can have a test take.
+const maxDeadline = 90 * 24 * time.Hour
+
+// isAwaited reports whether the answer may still come. A deadline further off
+// than any test can take was written by a clock that ran ahead.
+func (a *BuildArtifact) isAwaited(p *Policy, now time.Time) bool {
+	return now.Before(a.Deadline) && !a.Deadline.After(now.Add(max(maxDeadline, p.testTimeout())))
 }
 
 // missingBuilds notes the last promised day without any build or failed
