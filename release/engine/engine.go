@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -110,24 +111,32 @@ func (e *Engine) update(ctx context.Context, decide func(*release.State) ([]rele
 //
 // What an adapter cannot do is no error: it is recorded, and waits.
 func (e *Engine) Step(ctx context.Context) (next time.Time, err error) {
+	failed := map[attemptOf]bool{}
+	var faults []error
 	for {
+		// What is wrong with one stream or effect keeps no other from its work.
+		var errs []error
 		for _, p := range e.c.Policies {
 			if err := e.settle(ctx, p); err != nil {
-				return time.Time{}, err
+				errs = append(errs, err)
 			}
 		}
 		work, next := e.due()
-		if len(work) == 0 {
-			return next, nil
+		work = slices.DeleteFunc(work, func(j job) bool { return failed[attemptOf{j.effect.Stream, j.effect.Key}] })
+		if len(work) == 0 || ctx.Err() != nil {
+			return next, errors.Join(append(append(faults, errs...), ctx.Err())...)
 		}
-		errs := make([]error, len(work))
+		ends := make([]error, len(work))
 		var wg sync.WaitGroup
 		for i, w := range work {
-			wg.Go(func() { errs[i] = e.perform(ctx, w) })
+			wg.Go(func() { ends[i] = e.perform(ctx, w) })
 		}
 		wg.Wait()
-		if err := errors.Join(append(errs, ctx.Err())...); err != nil {
-			return time.Time{}, err
+		for i, err := range ends {
+			if err != nil {
+				failed[attemptOf{work[i].effect.Stream, work[i].effect.Key}] = true
+				faults = append(faults, err)
+			}
 		}
 	}
 }
@@ -135,14 +144,23 @@ func (e *Engine) Step(ctx context.Context) (next time.Time, err error) {
 // settle appends what release.Next wants until it wants nothing.
 func (e *Engine) settle(ctx context.Context, p *release.Policy) error {
 	for {
-		n := 0
-		err := e.update(ctx, func(s *release.State) ([]release.Event, error) {
-			events, err := release.Next(p, s, e.c.Now())
-			n = len(events)
+		var events []release.Event
+		var before uint64
+		err := e.update(ctx, func(s *release.State) (_ []release.Event, err error) {
+			before = s.Head().Seq
+			events, err = release.Next(p, s, e.c.Now())
 			return events, err
 		})
-		if err != nil || n == 0 {
+		if err != nil || len(events) == 0 {
 			return err
+		}
+		moved := false
+		if err := e.With(ctx, func(s *release.State) error { moved = s.Head().Seq > before; return nil }); err != nil {
+			return err
+		}
+		if !moved {
+			// Whoever wrote an event under this id said something else with it.
+			return fmt.Errorf("cannot record %s of %s: the history has an event of its id %q, which did not do what this one would: look at it with `assay history show`", events[0].Type, p.Stream, events[0].ID)
 		}
 	}
 }
@@ -166,9 +184,7 @@ func (e *Engine) due() (work []job, next time.Time) {
 			if e.c.Adapters[t] == nil {
 				continue // a person sees it in the status
 			}
-			if x.Unsure && e.c.Alone && !e.ours[attemptOf{x.Stream, x.Key}] {
-				x.Due = time.Time{}
-			}
+			x.Due = e.dueOf(x)
 			switch {
 			case x.Due.After(now):
 				if next.IsZero() || x.Due.Before(next) {
@@ -181,6 +197,15 @@ func (e *Engine) due() (work []job, next time.Time) {
 		}
 	}
 	return work, next
+}
+
+// dueOf is when to try x: at once what an earlier process began that has gone.
+// The caller holds e.mu.
+func (e *Engine) dueOf(x release.Effect) time.Time {
+	if x.Unsure && e.c.Alone && !e.ours[attemptOf{x.Stream, x.Key}] {
+		return time.Time{}
+	}
+	return x.Due
 }
 
 func (e *Engine) timeout(k release.EffectKind) time.Duration {
@@ -243,7 +268,7 @@ func (e *Engine) begin(ctx context.Context, j job, limit time.Duration) (begun b
 	err = e.update(ctx, func(s *release.State) ([]release.Event, error) {
 		begun = false
 		for _, still := range release.Effects(j.policy, s, now) {
-			if still.Key == x.Key && still.Attempt == x.Attempt {
+			if still.Key == x.Key && still.Attempt == x.Attempt && !e.dueOf(still).After(now) {
 				begun = true
 				return []release.Event{start}, nil
 			}
