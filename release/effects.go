@@ -129,9 +129,15 @@ func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
 		return
 	}
 	if out != nil {
+		// Nothing is signed that no target may have.
+		held := isObjected(s, l, work.Build) && !slices.ContainsFunc(p.Targets, func(t Target) bool { return isSeen(l, t, cause) })
 		done := true
 		for _, k := range p.Keys {
 			kk := key(EffectSign, k.Name, out.Seq)
+			if held {
+				done = done && l.Effect(kk).Done != nil
+				continue
+			}
 			add(Effect{Key: kk, Kind: EffectSign, Target: k.Name, Sign: signWork(k, work.Build, out)})
 			if x := l.Effect(kk); x.Done != nil {
 				work.Signed = append(work.Signed, x.Done.Files...)
@@ -143,7 +149,8 @@ func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
 			return
 		}
 	}
-	announced := true
+	// Nothing is announced that is nowhere to be had.
+	announced := slices.ContainsFunc(p.Targets, func(t Target) bool { return l.Effect(publishKey(t, cause, StepPointer)).Done != nil })
 	for _, t := range p.Targets {
 		step, ok := nextStep(l, t, out, cause)
 		if !ok {
@@ -208,24 +215,31 @@ func IsPublished(p *Policy, s *State) bool {
 	})
 }
 
-// isHeld stops a release that a person objected to after it was decided, as
-// long as no reader has seen any of it at the target. What readers have seen a
-// part of is finished, and is taken back by a revocation.
-func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
-	if b == nil {
-		return false // nothing is out, and that is what is published
-	}
+// isObjected reports whether something speaks against a release that was
+// decided. A block and findings let a fallback through: it takes something
+// worse away. What is bad is no fallback.
+func isObjected(s *State, l *Line, b *Build) bool {
 	switch {
+	case b == nil:
+		return false // nothing is out, and that is what is published
 	case b.MarkedBad || b.Contradiction != "":
-	case l.Block == nil && len(s.Findings()) == 0, l.LastRevoked() != nil: // a fallback takes something worse away
-		return false
+		return true
 	}
-	for _, step := range []Step{StepRefs, StepImages, StepPointer} {
-		if l.Effect(publishKey(t, cause, step)).Attempt > 0 {
-			return false
-		}
-	}
-	return true
+	return (l.Block != nil || len(s.Findings()) > 0) && l.LastRevoked() == nil
+}
+
+// isHeld stops a release that was objected to after it was decided, as long as
+// no reader has seen any of it at the target. What readers have seen a part of
+// is finished, and is taken back by a revocation.
+func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
+	return isObjected(s, l, b) && !isSeen(l, t, cause)
+}
+
+// isSeen reports whether a step is done at the target that readers can see.
+func isSeen(l *Line, t Target, cause uint64) bool {
+	return slices.ContainsFunc([]Step{StepRefs, StepImages, StepPointer}, func(step Step) bool {
+		return l.Effect(publishKey(t, cause, step)).Done != nil
+	})
 }
 
 // SignedFile is a signature or signed checksum file, and the key that made it.

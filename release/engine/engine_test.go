@@ -247,9 +247,12 @@ func TestDecisionThatNobodyMadeIsNotPublished(t *testing.T) {
 	}
 }
 
-// A target that a person has given up holds nothing up.
+// A target that a person has given up holds nothing up, if another has the
+// release.
 func TestDroppedTarget(t *testing.T) {
 	s := newStage(t)
+	s.Policy.Targets = append(s.Policy.Targets, release.Target{Name: "mirror"})
+	s.config.Adapters[Target{release.EffectPublish, "mirror"}] = &releasetest.Adapter{}
 	s.adapters["site"].Fail = func(release.Effect) error { return errors.New("the disk is gone") }
 	s.Tested("20261102_01").At("2026-11-03T12:00:00Z")
 	s.step(t)
