@@ -89,13 +89,13 @@ func (j *job) commits(ctx context.Context) (out []published, err error) {
 	return out, nil
 }
 
-// renew gives the content of a release that is out again a new commit, when the
-// revoked one is later than its own: a host takes no commit that is older than
-// what it has. The new commit is a second later than the revoked one, so that
-// every build after that is later still.
+// renew gives the content of a release a new commit, when the one that is out
+// is later than its own, as after a revocation or when a person releases an
+// older build: a host takes no commit that is older than what it has. The new
+// commit is a second later than the one that is out, so that every build after
+// that is later still.
 func (j *job) renew(ctx context.Context, p *published) error {
-	r := j.work.Revoked
-	if !j.work.Fallback || r == nil || len(j.opt.Signers) == 0 || j.config.SameCommitOnFallback {
+	if len(j.opt.Signers) == 0 || j.config.SameCommitOnFallback {
 		return nil
 	}
 	now, err := j.head(ctx, p.ref)
@@ -124,8 +124,11 @@ func (j *job) renew(ctx context.Context, p *published) error {
 	case !out.Time.After(old.Time):
 		return nil
 	default:
-		c := old.Promote(commit.Origin{Of: p.tested, Build: string(j.stream) + "/" + string(j.build), Ref: p.ref, Parent: p.checksum,
-			Why: fmt.Sprintf("%s was revoked, and hosts that have it take no older commit", r.Build)})
+		why := fmt.Sprintf("hosts that have %s take no older commit", now)
+		if r := j.work.Revoked; r != nil {
+			why = fmt.Sprintf("%s was revoked, and hosts that have it take no older commit", r.Build)
+		}
+		c := old.Promote(commit.Origin{Of: p.tested, Build: string(j.stream) + "/" + string(j.build), Ref: p.ref, Parent: p.checksum, Why: why})
 		c.Time = out.Time.Add(time.Second)
 		p.raw = c.Bytes()
 	}
