@@ -87,8 +87,9 @@ type file struct {
 		OpenAfter  *int     `yaml:"open_after"`
 		CloseAfter *int     `yaml:"close_after"`
 	} `yaml:"trackers"`
-	Keys    []string `yaml:"keys"`
-	Targets []struct {
+	Keys     []string `yaml:"keys"`
+	Unsigned bool     `yaml:"unsigned"`
+	Targets  []struct {
 		Name          string   `yaml:"name"`
 		Steps         []string `yaml:"steps"`
 		AfterAnnounce bool     `yaml:"after_announce"`
@@ -333,6 +334,12 @@ func (r *reader) adapters(f *file, p *release.Policy) {
 	}
 	for i, c := range f.Announce {
 		p.Announce = append(p.Announce, release.Channel{Name: r.adapterName(fmt.Sprintf("$.announce[%d]", i), c)})
+	}
+	switch {
+	case len(p.Targets) > 0 && len(p.Keys) == 0 && !f.Unsigned:
+		r.fail("$.targets", "releases would be published unsigned: name keys, or say unsigned: true")
+	case len(p.Keys) > 0 && f.Unsigned:
+		r.fail("$.unsigned", "it names keys, too")
 	}
 	r.unique("$.trackers", len(p.Trackers), func(i int) string { return p.Trackers[i].Name })
 	r.unique("$.targets", len(p.Targets), func(i int) string { return p.Targets[i].Name })

@@ -57,6 +57,8 @@ func TestTypos(t *testing.T) {
 	good := string(raw)
 	for _, c := range []struct{ old, new, says string }{
 		{"calendar:", "calender:", `p.yaml:19:1: unknown field "calender"`},
+		{"keys: [fedora-43]\n", "", "targets: releases would be published unsigned"},
+		{"keys: [fedora-43]", "keys: [fedora-43]\nunsigned: true", "unsigned: it names keys, too"},
 		{"retries: 2", "retrys: 2", `p.yaml:17:9: unknown field "retrys"`},
 		{"retries: 2", "retries: two", "p.yaml:17:18: "},
 		{"retries: 2", "retries: -1", "p.yaml:17:18: tests.retries: want 0 to 20, not -1"},
