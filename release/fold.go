@@ -167,6 +167,9 @@ func (s *State) fold(e Event) {
 func (l *Line) noteOut(seq uint64) {
 	if out := l.fallback(); out != l.out {
 		l.out, l.cause = out, seq
+		for _, p := range l.promotions {
+			p.Lapsed = true
+		}
 	}
 }
 

@@ -230,6 +230,9 @@ type Promotion struct {
 	At        time.Time
 	Withdrawn *Said
 	Met       bool
+	// Lapsed is set when what is out changed: the request was made in view of
+	// another release.
+	Lapsed bool
 }
 
 // Release is one decided release.
@@ -377,7 +380,7 @@ func (l *Line) LastRevoked() *Release {
 func (l *Line) Promotions() []*Promotion {
 	var out []*Promotion
 	for _, p := range l.promotions {
-		if p.Withdrawn == nil && !p.Met {
+		if p.Withdrawn == nil && !p.Met && !p.Lapsed {
 			out = append(out, p)
 		}
 	}
