@@ -180,9 +180,9 @@ func (a *announcement) release(t *writer) {
 		t.line("  %s (%d bytes)", a.file(r.Build, f.Name), f.Size)
 		t.line("    SHA-256 %s", f.Digest.Hex())
 	}
-	if b := a.work.Build; b != nil && len(b.Commits) > 0 {
+	if commits := a.work.Release.Commits; len(commits) > 0 {
 		t.head("ostree commits")
-		for i, c := range b.Commits {
+		for i, c := range commits {
 			if i == maxItems {
 				break
 			}

@@ -171,9 +171,9 @@ func (a *announcement) message() Message {
 	}
 	if b := a.work.Build; b != nil {
 		m.Compose = text(b.Compose)
-		for _, c := range b.Commits[:min(len(b.Commits), maxItems)] {
-			m.Commits = append(m.Commits, MessageCommit{string(c.Arch), text(c.Ref), c.Checksum})
-		}
+	}
+	for _, c := range r.Commits[:min(len(r.Commits), maxItems)] {
+		m.Commits = append(m.Commits, MessageCommit{string(c.Arch), text(c.Ref), c.Checksum})
 	}
 	for i, f := range a.images() {
 		if i == maxPackages {

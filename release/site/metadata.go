@@ -310,8 +310,8 @@ func (v *view) releaseMetadata(r *release.Release) coreos.Release {
 // commits are those that readers get.
 func (v *view) commits(r *release.Release) []release.Commit {
 	out := slices.Clone(v.s.Commits[r.Build])
-	if b := v.l.Build(r.Build); b != nil && out == nil {
-		out = slices.Clone(b.Commits)
+	if out == nil {
+		out = slices.Clone(r.Commits)
 	}
 	slices.SortFunc(out, func(a, b release.Commit) int {
 		return cmp.Or(strings.Compare(string(a.Arch), string(b.Arch)), strings.Compare(a.Ref, b.Ref))
