@@ -37,8 +37,8 @@ type childSpec struct {
 	Commands string `json:"commands"`
 	// Evidence is the folder for what is taken from the guest after a failure.
 	Evidence string `json:"evidence"`
-	// SetClock is true for a fork: its clock stopped while it was saved.
-	SetClock bool `json:"set_clock"`
+	// Forked is true for a guest that was restored after its boot.
+	Forked bool `json:"forked"`
 }
 
 // guestAccess is how a process of the run reaches a guest.
@@ -122,17 +122,17 @@ func child(ctx context.Context, in io.Reader, out, log io.Writer) error {
 		return err
 	}
 	wait, stop := context.WithTimeout(ctx, time.Duration(connectLimit*spec.Guest.Scale))
-	g, _, err := guest.Await(wait, cfg, nil)
+	var g *guest.SSH
+	if spec.Forked {
+		g, err = guest.Resume(wait, cfg)
+	} else {
+		g, _, err = guest.Await(wait, cfg, nil)
+	}
 	stop()
 	if err != nil {
 		return fmt.Errorf("cannot enter guest %s: %w", spec.Guest.Name, err)
 	}
 	defer g.Close()
-	if spec.SetClock {
-		if err := guest.SetClock(ctx, g, time.Now()); err != nil {
-			return err
-		}
-	}
 
 	var mu sync.Mutex
 	enc := json.NewEncoder(out)

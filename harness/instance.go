@@ -87,12 +87,28 @@ func (i *instance) openRelay() error {
 
 // enter opens the parent's own SSH connection.
 func (i *instance) enter(ctx context.Context, observe guest.Observer) (*guest.SSH, guest.Readiness, error) {
-	cfg, err := i.access.config(nil)
+	cfg, err := i.ssh()
 	if err != nil {
 		return nil, guest.Readiness{}, err
 	}
-	cfg.Dial, cfg.PowerCut = i.machine.Network().DialContext, i.machine.Reset
 	return guest.Await(ctx, cfg, observe)
+}
+
+// resume opens a connection of the parent's own to a fork.
+func (i *instance) resume(ctx context.Context) (*guest.SSH, error) {
+	cfg, err := i.ssh()
+	if err != nil {
+		return nil, err
+	}
+	return guest.Resume(ctx, cfg)
+}
+
+func (i *instance) ssh() (guest.SSHConfig, error) {
+	cfg, err := i.access.config(nil)
+	if err == nil {
+		cfg.Dial, cfg.PowerCut = i.machine.Network().DialContext, i.machine.Reset
+	}
+	return cfg, err
 }
 
 // close destroys the guest and gives everything back, as far as it got. It

@@ -109,7 +109,7 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	}
 
 	began := time.Now()
-	i, setClock, err := s.guestFor(ctx, j, attempt)
+	i, forked, err := s.guestFor(ctx, j, attempt)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -157,7 +157,7 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 
 	mark := i.console.Mark()
 	endSpan := s.span("suite", j.Key, i.name, fmt.Sprintf("%s in %s", j.Key, i.name))
-	end := s.runChild(ctx, i, checks, setClock, mark)
+	end := s.runChild(ctx, i, checks, forked, mark)
 	endSpan(end.Err == nil)
 	if ctx.Err() != nil {
 		return nil
@@ -205,10 +205,10 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	return spoiled
 }
 
-// guestFor makes the guest that a job needs. setClock is true when it was
+// guestFor makes the guest that a job needs. forked is true when it was
 // forked. From the second attempt on, and where no fork can be had, it is a
 // fresh boot: same result, slower.
-func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, setClock bool, err error) {
+func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, forked bool, err error) {
 	// An upgrade is too dear to be made once more for each job.
 	again := attempt == 1 || j.State == check.Upgraded
 	if j.State != check.Fresh && again && !s.opt.NoFork {
@@ -274,8 +274,8 @@ const childSlack = 2 * time.Minute
 
 // runChild runs checks in a child process, and ends it when the guest dies
 // under it.
-func (s *session) runChild(ctx context.Context, i *instance, checks []check.Registered, setClock bool, mark int64) childEnd {
-	spec := childSpec{Env: i.env, Guest: i.access, SetClock: setClock,
+func (s *session) runChild(ctx context.Context, i *instance, checks []check.Registered, forked bool, mark int64) childEnd {
+	spec := childSpec{Env: i.env, Guest: i.access, Forked: forked,
 		GinkgoReport: filepath.Join(i.dir, "ginkgo.json"), Commands: filepath.Join(i.dir, "commands.jsonl"), Evidence: i.dir}
 	limit := childSlack
 	if checks[0].State == check.Rebooted {

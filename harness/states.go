@@ -305,8 +305,7 @@ func withoutTag(image string) string {
 	return name
 }
 
-// enterFork forks a guest, opens a connection and sets its clock, which
-// stopped while it was saved.
+// enterFork forks a guest and opens a connection.
 func (s *session) enterFork(ctx context.Context, from *snapshot, name string) (_ *instance, _ *guest.SSH, err error) {
 	end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, from.state))
 	defer func() { end(err == nil) }()
@@ -316,13 +315,9 @@ func (s *session) enterFork(ctx context.Context, from *snapshot, name string) (_
 	}
 	wait, cancel := context.WithTimeout(ctx, time.Duration(connectLimit*s.scale))
 	defer cancel()
-	g, _, err := i.enter(wait, nil)
+	g, err := i.resume(wait)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot enter fork %s: %w", name, err), i.close())
-	}
-	if err := guest.SetClock(ctx, g, time.Now()); err != nil {
-		g.Close()
-		return nil, nil, errors.Join(err, i.close())
 	}
 	return i, g, nil
 }
