@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"assay/release"
+	"assay/release/adapters"
 	"assay/release/engine"
 )
 
@@ -71,7 +72,7 @@ func (m stageMetrics) Collect(ch chan<- prometheus.Metric) {
 				break
 			}
 			waiting, attempts := map[string]int{}, map[string]int{}
-			for _, t := range wantedAdapters(p) {
+			for _, t := range adapters.Wanted(p) {
 				waiting[target(t)] = 0 // what is 0 is said, too
 			}
 			for _, e := range release.Effects(p, st, now) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/release"
+	"assay/release/adapters"
 	"assay/release/policy"
 	"assay/reports"
 )
@@ -48,7 +49,7 @@ these name. Faults have line and column; the status is 2.`,
 				if err != nil {
 					return err
 				}
-				if missing := missingAdapters(cfg); len(missing) > 0 {
+				if missing := adapters.Missing(cfg); len(missing) > 0 {
 					for _, m := range missing[1:] {
 						fmt.Fprintf(c.ErrOrStderr(), "assay: %s\n", m)
 					}
@@ -107,8 +108,8 @@ func summarize(p *release.Policy, now time.Time) policySummary {
 			out.Dates = append(out.Dates, t)
 		}
 	}
-	for _, t := range wantedAdapters(p) {
-		out.Adapters = append(out.Adapters, sections[t.Kind]+"."+t.Name)
+	for _, t := range adapters.Wanted(p) {
+		out.Adapters = append(out.Adapters, adapters.Sections[t.Kind]+"."+t.Name)
 	}
 	return out
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/release"
+	"assay/release/adapters"
 	"assay/release/config"
 	"assay/release/engine"
 	"assay/release/history"
@@ -68,7 +69,7 @@ type service struct {
 	tokens *tokens
 	now    func() time.Time
 	tell   *slog.Logger
-	pages  *pages
+	pages  *adapters.Pages
 	// address is where it is reached while it runs.
 	address address
 	// replays bounds the histories that are folded for questions about the past.
@@ -92,7 +93,7 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 	if !frozen.IsZero() && !once {
 		return usagef("a service needs a clock that goes: --clock is for serve --once")
 	}
-	for _, m := range missingAdapters(cfg) {
+	for _, m := range adapters.Missing(cfg) {
 		err = errors.Join(err, usagef("%s", m))
 	}
 	if err != nil {
@@ -112,12 +113,12 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.log.Close()) }()
-	s.pages = &pages{cfg: cfg, log: s.log, with: s.with, now: s.now}
-	adapters, err := openAdapters(cfg, s.log, s.pages)
+	s.pages = &adapters.Pages{Config: cfg, Log: s.log, With: s.with, Now: s.now}
+	made, err := adapters.Open(cfg, adapters.Options{Log: s.log, Pages: s.pages})
 	if err != nil {
-		return err
+		return &usageError{err}
 	}
-	s.engine, err = engine.New(c.Context(), engine.Config{Log: s.log, Policies: cfg.Streams(), Adapters: adapters, Now: s.now,
+	s.engine, err = engine.New(c.Context(), engine.Config{Log: s.log, Policies: cfg.Streams(), Adapters: made, Now: s.now,
 		Timeouts: cfg.Serve.EffectTimeout, Alone: cfg.History.URL == "",
 		Tell: func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }})
 	if err != nil {
@@ -137,7 +138,7 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 	if once {
 		return s.once(c)
 	}
-	return s.run(c.Context(), adapters)
+	return s.run(c.Context())
 }
 
 // openHistory waits for a command that has the history open for a moment.
@@ -163,10 +164,10 @@ func (s *service) once(c *cobra.Command) error {
 	if _, err := s.engine.Step(c.Context()); err != nil {
 		return err
 	}
-	if err := s.pages.write(c.Context()); err != nil {
+	if err := s.pages.Write(c.Context()); err != nil {
 		return err
 	}
-	known := adapterNames(s.cfg)
+	known := adapters.Names(s.cfg)
 	return s.engine.With(c.Context(), func(st *release.State) error {
 		for _, p := range s.cfg.Streams() {
 			if err := standingOf(p, st, known, s.now()).text(c.OutOrStdout()); err != nil {
@@ -182,7 +183,7 @@ func (s *service) once(c *cobra.Command) error {
 const shutdownTime = 5 * time.Second
 
 // run serves until ctx ends.
-func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Performer) error {
+func (s *service) run(ctx context.Context) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Serve.Listen)
 	if err != nil {
 		return usagef("cannot listen at serve.listen: %w", err)
@@ -201,7 +202,7 @@ func (s *service) run(ctx context.Context, adapters map[engine.Target]release.Pe
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	wg.Go(func() { _ = s.engine.Run(ctx, s.cfg.Serve.Tick) })
-	wg.Go(func() { s.watchBugs(ctx, adapters) })
+	wg.Go(func() { s.watchBugs(ctx) })
 	wg.Go(func() { s.keepPages(ctx) })
 	s.tell.Info("serving", "url", s.address.URL, "history", s.cfg.History.Dir, "streams", len(s.cfg.Streams()))
 	select {
@@ -282,76 +283,29 @@ func readAddress(cfg *config.Config) (address, error) {
 	return a, err
 }
 
-// How often trackers are asked, and how long an answer may take.
-const (
-	pollBugs    = 10 * time.Minute
-	bugsTimeout = 2 * time.Minute
-)
+// pollBugs is how often trackers are asked what people did.
+const pollBugs = 10 * time.Minute
 
 // watchBugs records what people do to bugs, so that it is respected.
-func (s *service) watchBugs(ctx context.Context, adapters map[engine.Target]release.Performer) {
+func (s *service) watchBugs(ctx context.Context) {
 	every := s.cfg.Serve.PollBugs
 	if every == 0 {
 		every = pollBugs
 	}
 	for pause(ctx, every) {
-		for _, p := range s.cfg.Streams() {
-			for _, t := range p.Trackers {
-				tracker, ok := adapters[engine.Target{Kind: release.EffectBug, Name: t.Name}].(release.Tracker)
-				if !ok {
-					continue
-				}
-				if err := s.lookAtBugs(ctx, p, t.Name, tracker); err != nil && ctx.Err() == nil {
-					s.tell.Warn("cannot see what people did to bugs", "stream", p.Stream, "tracker", t.Name, "error", err)
-				}
-			}
+		if err := s.engine.Observe(ctx); err != nil && ctx.Err() == nil {
+			s.tell.Warn("cannot see what people did to bugs", "error", err)
 		}
 	}
-}
-
-func (s *service) lookAtBugs(ctx context.Context, p *release.Policy, name string, t release.Tracker) error {
-	ctx, cancel := context.WithTimeout(ctx, bugsTimeout)
-	defer cancel()
-	type standing struct{ open, wontFix bool }
-	known := map[string]standing{}
-	var refs []string
-	if err := s.engine.With(ctx, func(st *release.State) error {
-		for _, b := range st.Line(p.Stream).Bugs() {
-			if b.Tracker == name && b.Ref != "" {
-				known[b.Ref] = standing{b.Open, b.WontFix}
-				refs = append(refs, b.Ref)
-			}
-		}
-		return nil
-	}); err != nil || len(refs) == 0 {
-		return err
-	}
-	seen, err := t.Bugs(ctx, refs)
-	if err != nil {
-		return err
-	}
-	for _, o := range seen {
-		if was, ok := known[o.Ref]; !ok || was == (standing{o.Open, o.WontFix}) {
-			continue
-		}
-		e, err := release.NewEvent(p.Stream, s.now(), release.Self, &o)
-		if err == nil {
-			err = s.engine.Record(ctx, p, e)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // keepPages writes the site whenever the history moves, and now and then for the
 // dates on it.
 func (s *service) keepPages(ctx context.Context) {
 	for ctx.Err() == nil {
-		seq, err := s.pages.head(ctx)
+		seq, err := s.pages.Head(ctx)
 		if err == nil {
-			err = s.pages.write(ctx)
+			err = s.pages.Write(ctx)
 		}
 		if err == nil {
 			wait, cancel := context.WithTimeout(ctx, pagesAge)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"assay/release"
+	"assay/release/adapters"
 	"assay/release/engine"
 	"assay/release/greenwave"
 	"assay/reports"
@@ -125,7 +126,7 @@ func (s *service) health(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *service) status(w http.ResponseWriter, r *http.Request) {
-	known := adapterNames(s.cfg)
+	known := adapters.Names(s.cfg)
 	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
 		if name := r.PathValue("stream"); name != "" {
 			p, err := policyOf(s.cfg, name)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/release"
+	"assay/release/adapters"
 	"assay/release/engine"
 	"assay/reports"
 )
@@ -31,7 +32,7 @@ func newStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			known := adapterNames(s.cfg)
+			known := adapters.Names(s.cfg)
 			all := []streamStatus{}
 			for _, p := range policies {
 				all = append(all, standingOf(p, s.state, known, s.now()))

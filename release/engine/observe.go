@@ -13,10 +13,10 @@ import (
 // observeEvery is how often trackers are asked what people did to the bugs.
 const observeEvery = time.Hour
 
-// observe asks every tracker for the bugs that were filed there and records
+// Observe asks every tracker for the bugs that were filed there and records
 // those whose state is another than the history knows: a person closed,
 // reopened or refused one. A tracker that does not answer is asked again later.
-func (e *Engine) observe(ctx context.Context) error {
+func (e *Engine) Observe(ctx context.Context) error {
 	var errs []error
 	for _, p := range e.c.Policies {
 		for target, adapter := range e.c.Adapters {

@@ -25,7 +25,7 @@ func TestPeopleChangeBugs(t *testing.T) {
 	}
 	look := func() uint64 {
 		t.Helper()
-		if err := e.observe(t.Context()); err != nil {
+		if err := e.Observe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return e.state.Head().Seq
@@ -48,11 +48,11 @@ func TestPeopleChangeBugs(t *testing.T) {
 		t.Errorf("asked for %v", asked)
 	}
 	fails = errors.New("503")
-	if err := e.observe(t.Context()); err == nil {
+	if err := e.Observe(t.Context()); err == nil {
 		t.Error("a tracker that does not answer is no error")
 	}
 	s.adapters["tracker"].Observed = func([]string) ([]release.BugObserved, error) { panic("boom") }
-	if err := e.observe(t.Context()); err == nil {
+	if err := e.Observe(t.Context()); err == nil {
 		t.Error("an adapter that panics is no error")
 	}
 }

@@ -26,7 +26,7 @@ func (e *Engine) Run(ctx context.Context, tick time.Duration) error {
 	for ctx.Err() == nil {
 		if now := e.c.Now(); now.Sub(observed) >= observeEvery || now.Before(observed) {
 			observed = now
-			if err := e.observe(ctx); err != nil && ctx.Err() == nil {
+			if err := e.Observe(ctx); err != nil && ctx.Err() == nil {
 				e.c.Tell("%v", err)
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package adapters
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 	"assay/release"
 )
 
-// folder is an adapter that writes each effect as a file, for other programs to
+// Folder is an adapter that writes each effect as a file, for other programs to
 // take up: a mailer, a bot, a build system. An effect has one file, which
 // appears whole and is never written again.
-type folder struct{ dir string }
+type Folder struct{ Dir string }
 
 // deed is the file.
 type deed struct {
@@ -31,15 +31,15 @@ type deed struct {
 }
 
 // Do implements release.Performer.
-func (f folder) Do(_ context.Context, e release.Effect) (release.Receipt, error) {
+func (f Folder) Do(_ context.Context, e release.Effect) (release.Receipt, error) {
 	r, err := f.write(e)
 	if err != nil {
-		return r, fmt.Errorf("cannot write %s into folder %s: %w", e.Key, f.dir, err)
+		return r, fmt.Errorf("cannot write %s into folder %s: %w", e.Key, f.Dir, err)
 	}
 	return r, nil
 }
 
-func (f folder) write(e release.Effect) (r release.Receipt, err error) {
+func (f Folder) write(e release.Effect) (r release.Receipt, err error) {
 	d := deed{Key: e.Key, Kind: e.Kind, Stream: e.Stream, Target: e.Target}
 	switch e.Kind {
 	case release.EffectBug:
@@ -60,7 +60,7 @@ func (f folder) write(e release.Effect) (r release.Receipt, err error) {
 	if err != nil {
 		return r, err
 	}
-	path := filepath.Join(f.dir, deedName(e.Key))
+	path := filepath.Join(f.Dir, deedName(e.Key))
 	r.URL = (&url.URL{Scheme: "file", Path: path}).String()
 	return r, writeOnce(path, append(raw, '\n'))
 }

@@ -1,4 +1,4 @@
-package main
+package adapters
 
 import (
 	"errors"
@@ -72,14 +72,14 @@ rebuild: {cbs: {folder: rebuilds}}
 
 func TestEveryAdapterIsPluggedIn(t *testing.T) {
 	cfg := adapterConfig(t, "", "")
-	if missing := missingAdapters(cfg); len(missing) > 0 {
+	if missing := Missing(cfg); len(missing) > 0 {
 		t.Errorf("missing: %q", missing)
 	}
-	have, err := openAdapters(cfg, &releasetest.Log{}, &pages{cfg: cfg})
+	have, err := Open(cfg, Options{Log: &releasetest.Log{}, Pages: &Pages{Config: cfg}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range wantedAdapters(cfg.Stream("demo-1")) {
+	for _, want := range Wanted(cfg.Stream("demo-1")) {
 		if have[want] == nil {
 			t.Errorf("no adapter %v", want)
 		}
@@ -98,7 +98,7 @@ func TestEveryAdapterIsPluggedIn(t *testing.T) {
 
 func TestMissingAndWrongAdapters(t *testing.T) {
 	cfg := adapterConfig(t, "rebuild: {cbs: {folder: rebuilds}}\n", "")
-	if missing := missingAdapters(cfg); len(missing) != 1 || !strings.Contains(missing[0], `the policy of demo-1 names "cbs", and no such adapter is configured: add rebuild.cbs to `) {
+	if missing := Missing(cfg); len(missing) != 1 || !strings.Contains(missing[0], `the policy of demo-1 names "cbs", and no such adapter is configured: add rebuild.cbs to `) {
 		t.Errorf("missing: %q", missing)
 	}
 	for _, c := range []struct{ old, now, says string }{
@@ -108,16 +108,15 @@ func TestMissingAndWrongAdapters(t *testing.T) {
 		{"trust: {openpgp: [", "trust: {openpgp: [/none", "targets.site: cannot use target site"},
 	} {
 		cfg := adapterConfig(t, c.old, c.now)
-		_, err := openAdapters(cfg, &releasetest.Log{}, &pages{cfg: cfg})
-		var usage *usageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), c.says) {
+		_, err := Open(cfg, Options{Log: &releasetest.Log{}, Pages: &Pages{Config: cfg}})
+		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.now, err)
 		}
 	}
 }
 
 func TestFolderWritesOnce(t *testing.T) {
-	f := folder{t.TempDir()}
+	f := Folder{t.TempDir()}
 	e := release.Effect{Key: "bug/bugs/check:base/clock/1/open", Kind: release.EffectBug, Stream: "demo-1", Target: "bugs", Bug: &release.BugWork{Action: release.BugOpen, Subject: "check:base/clock", Title: "first"}}
 	first, err := f.Do(t.Context(), e)
 	if err != nil || first.Ref == "" {
@@ -127,11 +126,11 @@ func TestFolderWritesOnce(t *testing.T) {
 	if again, err := f.Do(t.Context(), e); err != nil || again.Ref != first.Ref || again.URL != first.URL {
 		t.Errorf("again: %v, %v", again, err)
 	}
-	files, _ := os.ReadDir(f.dir)
+	files, _ := os.ReadDir(f.Dir)
 	if len(files) != 1 {
 		t.Fatalf("files %v", files)
 	}
-	if raw, _ := os.ReadFile(filepath.Join(f.dir, files[0].Name())); !strings.Contains(string(raw), `"Title": "first"`) {
+	if raw, _ := os.ReadFile(filepath.Join(f.Dir, files[0].Name())); !strings.Contains(string(raw), `"Title": "first"`) {
 		t.Errorf("it was written again: %s", raw)
 	}
 	// The same bug has one handle; keys that look alike have files of their own.
@@ -146,31 +145,8 @@ func TestFolderWritesOnce(t *testing.T) {
 	if _, err := f.Do(t.Context(), e); !errors.Is(err, release.ErrPermanent) {
 		t.Errorf("a folder published: %v", err)
 	}
-	e.Kind, f.dir = release.EffectBug, "/proc/none"
+	e.Kind, f.Dir = release.EffectBug, "/proc/none"
 	if _, err := f.Do(t.Context(), e); err == nil {
 		t.Error("it was written nowhere")
-	}
-}
-
-func TestTokens(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "tokens")
-	read := func(text string, mode os.FileMode) error {
-		_ = os.Remove(path)
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-		_, err := readTokens(path)
-		return err
-	}
-	if err := read("alice "+aliceToken+"\n", 0o600); err != nil {
-		t.Error(err)
-	}
-	for text, says := range map[string]string{"alice short\n": ":1: the token has fewer", "alice\n": ":1: want NAME TOKEN", "# c\n\na b " + aliceToken + "\n": ":3: want NAME TOKEN"} {
-		if err := read(text, 0o600); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), aliceToken) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-	if err := read("alice "+aliceToken+"\n", 0o644); err == nil || !strings.Contains(err.Error(), "chmod 600") {
-		t.Errorf("everybody can read it: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package adapters
 
 import (
 	"context"
@@ -14,17 +14,18 @@ import (
 	"assay/release/site"
 )
 
-// pages makes the download site: for targets, whose pages change with their
+// Pages makes the download site: for targets, whose pages change with their
 // pointer, and for a folder that always shows the present state.
-type pages struct {
-	cfg  *config.Config
-	log  release.Log
-	with func(context.Context, func(*release.State) error) error
-	now  func() time.Time
+type Pages struct {
+	Config *config.Config
+	Log    release.Log
+	// With gives a function the state, caught up.
+	With func(context.Context, func(*release.State) error) error
+	Now  func() time.Time
 }
 
 // documents are a stream's pages, for publishing with its pointer.
-func (p *pages) documents(url string) func(context.Context, release.Effect) (publish.Documents, error) {
+func (p *Pages) documents(url string) func(context.Context, release.Effect) (publish.Documents, error) {
 	return func(ctx context.Context, e release.Effect) (publish.Documents, error) {
 		files, err := p.render(ctx, url, e.Stream)
 		return publish.Documents(files), err
@@ -32,7 +33,7 @@ func (p *pages) documents(url string) func(context.Context, release.Effect) (pub
 }
 
 // front are the pages above all streams.
-func (p *pages) front(url string) func(context.Context, release.Effect) (publish.Documents, error) {
+func (p *Pages) front(url string) func(context.Context, release.Effect) (publish.Documents, error) {
 	return func(ctx context.Context, _ release.Effect) (publish.Documents, error) {
 		files, err := p.render(ctx, url, "")
 		out := publish.Documents{}
@@ -45,9 +46,9 @@ func (p *pages) front(url string) func(context.Context, release.Effect) (publish
 	}
 }
 
-// write writes the site into its folder, if there is to be one.
-func (p *pages) write(ctx context.Context) error {
-	c := p.cfg.Site
+// Write writes the site into its folder, if there is to be one.
+func (p *Pages) Write(ctx context.Context) error {
+	c := p.Config.Site
 	if c.Directory == "" {
 		return nil
 	}
@@ -58,23 +59,24 @@ func (p *pages) write(ctx context.Context) error {
 	return files.Write(c.Directory)
 }
 
-func (p *pages) head(ctx context.Context) (seq uint64, err error) {
-	err = p.with(ctx, func(st *release.State) error { seq = st.Head().Seq; return nil })
+// Head is how far the history had come.
+func (p *Pages) Head(ctx context.Context) (seq uint64, err error) {
+	err = p.With(ctx, func(st *release.State) error { seq = st.Head().Seq; return nil })
 	return seq, err
 }
 
-func (p *pages) render(ctx context.Context, url string, only release.Stream) (out site.Files, err error) {
-	c := siteConfig(p.cfg)
+func (p *Pages) render(ctx context.Context, url string, only release.Stream) (out site.Files, err error) {
+	c := siteConfig(p.Config)
 	c.URL = url
-	in, err := c.Load(p.cfg.Streams())
+	in, err := c.Load(p.Config.Streams())
 	if err != nil {
 		return nil, err
 	}
-	in.Now, in.Only = p.now(), only
-	err = p.with(ctx, func(st *release.State) (err error) {
+	in.Now, in.Only = p.Now(), only
+	err = p.With(ctx, func(st *release.State) (err error) {
 		in.State = st
 		for i := range in.Streams {
-			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.log, st, in.Streams[i].Policy.Stream); err != nil {
+			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.Log, st, in.Streams[i].Policy.Stream); err != nil {
 				return err
 			}
 		}

@@ -1,4 +1,7 @@
-package main
+// Package adapters plugs the release stage together: what the configuration has
+// by name becomes what the engine calls, and what the pages are made of. It
+// opens what the configuration names and does nothing with it.
+package adapters
 
 import (
 	"context"
@@ -7,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"assay/release"
 	"assay/release/announce"
@@ -19,11 +23,8 @@ import (
 	"assay/release/tracker/trackers"
 )
 
-// This file is where adapters are plugged in: what the configuration has by
-// name becomes what the engine calls.
-
-// adapterNames are the adapters that the configuration has.
-func adapterNames(cfg *config.Config) map[engine.Target]bool {
+// Names are the adapters that the configuration has.
+func Names(cfg *config.Config) map[engine.Target]bool {
 	out := map[engine.Target]bool{}
 	put := func(kind release.EffectKind, names ...string) {
 		for _, n := range names {
@@ -38,24 +39,25 @@ func adapterNames(cfg *config.Config) map[engine.Target]bool {
 	return out
 }
 
-// sections are where the configuration has the adapters of a kind.
-var sections = map[release.EffectKind]string{release.EffectSign: "keys", release.EffectPublish: "targets", release.EffectBug: "trackers",
+// Sections are where the configuration has the adapters of a kind.
+var Sections = map[release.EffectKind]string{release.EffectSign: "keys", release.EffectPublish: "targets", release.EffectBug: "trackers",
 	release.EffectAnnounce: "announce", release.EffectRebuild: "rebuild"}
 
-// missingAdapters are those that policies name and the configuration lacks.
-func missingAdapters(cfg *config.Config) (out []string) {
-	have := adapterNames(cfg)
+// Missing are those that policies name and the configuration lacks.
+func Missing(cfg *config.Config) (out []string) {
+	have := Names(cfg)
 	for _, p := range cfg.Streams() {
-		for _, t := range wantedAdapters(p) {
+		for _, t := range Wanted(p) {
 			if !have[t] {
-				out = append(out, fmt.Sprintf("the policy of %s names %q, and no such adapter is configured: add %s.%[2]s to %s", p.Stream, t.Name, sections[t.Kind], cfg.Path))
+				out = append(out, fmt.Sprintf("the policy of %s names %q, and no such adapter is configured: add %s.%[2]s to %s", p.Stream, t.Name, Sections[t.Kind], cfg.Path))
 			}
 		}
 	}
 	return out
 }
 
-func wantedAdapters(p *release.Policy) (out []engine.Target) {
+// Wanted are the adapters that a policy names.
+func Wanted(p *release.Policy) (out []engine.Target) {
 	for _, k := range p.Keys {
 		out = append(out, engine.Target{Kind: release.EffectSign, Name: k.Name})
 	}
@@ -74,9 +76,17 @@ func wantedAdapters(p *release.Policy) (out []engine.Target) {
 	return out
 }
 
-// openAdapters makes every adapter of the configuration, so that what is wrong
-// with one is known before a release waits for it.
-func openAdapters(cfg *config.Config, log release.Log, pages *pages) (map[engine.Target]release.Performer, error) {
+// Options are what adapters need besides the configuration.
+type Options struct {
+	Log   release.Log
+	Pages *Pages
+	// Grace is tracker.Options.Grace.
+	Grace time.Duration
+}
+
+// Open makes every adapter of the configuration, so that what is wrong with one
+// is known before a release waits for it. Errors are the configuration's.
+func Open(cfg *config.Config, o Options) (map[engine.Target]release.Performer, error) {
 	out := map[engine.Target]release.Performer{}
 	var signers []publish.Signer
 	for _, name := range slices.Sorted(maps.Keys(cfg.Keys)) {
@@ -91,11 +101,11 @@ func openAdapters(cfg *config.Config, log release.Log, pages *pages) (map[engine
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
-		o := publish.Options{Spool: filepath.Join(cfg.Spool, "targets"), Signers: signers}
+		po := publish.Options{Spool: filepath.Join(cfg.Spool, "targets"), Signers: signers}
 		if url := cfg.Targets[name].URL; url != "" {
-			o.Documents, o.Front = pages.documents(url), pages.front(url)
+			po.Documents, po.Front = o.Pages.documents(url), o.Pages.front(url)
 		}
-		p, err := publish.New(name, cfg.Targets[name], o)
+		p, err := publish.New(name, cfg.Targets[name], po)
 		if err != nil {
 			return nil, configError(cfg, "targets", name, err)
 		}
@@ -103,11 +113,11 @@ func openAdapters(cfg *config.Config, log release.Log, pages *pages) (map[engine
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Trackers)) {
 		var (
-			t   release.Performer = folder{cfg.Trackers[name].Folder}
+			t   release.Performer = Folder{cfg.Trackers[name].Folder}
 			err error
 		)
 		if cfg.Trackers[name].Folder == "" {
-			t, err = trackers.New(name, cfg.Trackers[name].Config, tracker.Options{Changes: packageChanges(log)})
+			t, err = trackers.New(name, cfg.Trackers[name].Config, tracker.Options{Changes: packageChanges(o.Log), Grace: o.Grace})
 		}
 		if err != nil {
 			return nil, configError(cfg, "trackers", name, err)
@@ -115,27 +125,27 @@ func openAdapters(cfg *config.Config, log release.Log, pages *pages) (map[engine
 		out[engine.Target{Kind: release.EffectBug, Name: name}] = t
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Announce)) {
-		a, err := announcer(cfg, cfg.Announce[name], log)
+		a, err := announcer(cfg, cfg.Announce[name], o.Log)
 		if err != nil {
 			return nil, configError(cfg, "announce", name, err)
 		}
 		out[engine.Target{Kind: release.EffectAnnounce, Name: name}] = a
 	}
 	for name, f := range cfg.Rebuild {
-		out[engine.Target{Kind: release.EffectRebuild, Name: name}] = folder{f.Folder}
+		out[engine.Target{Kind: release.EffectRebuild, Name: name}] = Folder{f.Folder}
 	}
 	return out, nil
 }
 
 func configError(cfg *config.Config, section, name string, err error) error {
-	return &usageError{fmt.Errorf("%s: %s.%s: %w", cfg.Path, section, name, err)}
+	return fmt.Errorf("%s: %s.%s: %w", cfg.Path, section, name, err)
 }
 
 // announcer makes a channel for every stream: what is said of one depends on its
 // policy.
 func announcer(cfg *config.Config, c config.Announce, log release.Log) (release.Performer, error) {
 	if c.Folder != "" {
-		return folder{c.Folder}, nil
+		return Folder{c.Folder}, nil
 	}
 	out := byStream{}
 	for _, p := range cfg.Streams() {
