@@ -62,7 +62,7 @@ acceptance: setup ## tests that boot real guests
 .PHONY: test
 test: setup unit acceptance ## all tests; boots real guests
 
-# In parts: make corpus CORPUS="-kind update", CORPUS="-only 'docker-*'", CORPUS=-batch,
+# In parts: make corpus CORPUS="-kind update", CORPUS="-only 'docker-*'", CORPUS=-alone,
 # CORPUS=-list; what has an outcome already is not run again.
 CORPUS ?=
 

@@ -42,7 +42,8 @@ func (s *SSH) resume(ctx context.Context) error {
 		sudo = ""
 	}
 	at := strconv.FormatInt(time.Now().Unix(), 10)
-	r, err := s.raw(ctx, l, "cat /proc/sys/kernel/random/boot_id; "+sudo+"date -s @"+at+" >/dev/null", s.scaled(DefaultLimit))
+	// The shell's own words: each program more costs a tenth of a second.
+	r, err := s.raw(ctx, l, "read -r id </proc/sys/kernel/random/boot_id; echo \"$id\"; "+sudo+"date -s @"+at+" >/dev/null", s.scaled(DefaultLimit))
 	if err == nil && !r.OK() {
 		err = fmt.Errorf("cannot set the clock: %s", r.Said())
 	}
