@@ -124,6 +124,8 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 		return p.may(e.Actor, MayRepair, "")
 	case *ReleaseDecided:
 		return errors.New("only Decide releases; ask for a promotion")
+	case *PolicySet:
+		return errors.New("the stage itself records the policy it goes by")
 	case *BuildSeen:
 		if b := l.Build(f.Build); b != nil && b.Compose != "" && f.Compose != "" && b.Compose != f.Compose {
 			return fmt.Errorf("%s is the number of compose %s already", f.Build, b.Compose)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"assay/artifact"
 	"assay/reports"
 )
 
@@ -32,6 +33,8 @@ type Decision struct {
 	Build BuildID `json:"build,omitempty"`
 	// Slot is the release date in question, nil between dates.
 	Slot *Slot `json:"slot,omitempty"`
+	// Policy is the digest of the policy that it was made by, if it has one.
+	Policy artifact.Digest `json:"policy,omitempty"`
 	// Reasons say why, most telling first; never empty.
 	Reasons []Reason `json:"reasons"`
 	// Candidates are the builds that were looked at, newest first.
@@ -86,7 +89,7 @@ func (d Decision) Fact() Fact {
 	}
 	switch d.Action {
 	case Promote:
-		f := &ReleaseDecided{Build: d.Build, Artifacts: d.judged.Artifacts, Commits: d.judged.Commits, Waivers: d.judged.Waivers, Reasons: texts(d.Reasons, d.judged.Remarks)}
+		f := &ReleaseDecided{Build: d.Build, Policy: d.Policy, Artifacts: d.judged.Artifacts, Commits: d.judged.Commits, Waivers: d.judged.Waivers, Reasons: texts(d.Reasons, d.judged.Remarks)}
 		if d.Slot != nil {
 			f.Slot, f.SlotAt = d.Slot.ID, d.Slot.At.UTC()
 		}
@@ -98,7 +101,7 @@ func (d Decision) Fact() Fact {
 		}
 		return f
 	case SkipSlot:
-		return &SlotSkipped{Slot: d.Slot.ID, At: d.Slot.At.UTC(), Reasons: texts(d.Reasons)}
+		return &SlotSkipped{Slot: d.Slot.ID, At: d.Slot.At.UTC(), Policy: d.Policy, Reasons: texts(d.Reasons)}
 	case AskRebuild:
 		return d.rebuild
 	}
@@ -114,7 +117,7 @@ func (d Decision) Fact() Fact {
 // says so. A request of a person comes before the cadence.
 func Decide(p *Policy, s *State, now time.Time) Decision {
 	d := decider{p: p, s: s, l: s.Line(p.Stream), now: now}
-	d.out = Decision{Stream: p.Stream, At: now, Action: Wait}
+	d.out = Decision{Stream: p.Stream, At: now, Action: Wait, Policy: p.Digest()}
 	d.decide()
 	d.out.out = d.l.Out()
 	return d.out

@@ -31,6 +31,7 @@ func facts() []release.Fact {
 	return []release.Fact{
 		&release.HistoryOpened{History: "x"},
 		&release.HistoryAcknowledged{Findings: []release.Finding{{Key: "lost:1-2:ab", Seq: 1, Text: "t"}}, Reason: "r"},
+		&release.PolicySet{Text: "stream: x\n", Files: []release.PolicyFile{{Name: "gates.yaml", Text: "a"}}, Digest: release.PolicyDigest("stream: x\n", []release.PolicyFile{{Name: "gates.yaml", Text: "a"}})},
 		seen,
 		&release.BuildFailed{Compose: "C", Status: "DOOMED", Ended: at, Reason: "r", Log: "https://log.example"},
 		&release.BuildMissing{Date: "2026-11-02", Due: at},
@@ -44,7 +45,7 @@ func facts() []release.Fact {
 		&release.StreamUnblocked{Word: word},
 		&release.PromotionRequested{Request: "p", Build: b, Older: true, Word: word},
 		&release.PromotionWithdrawn{Request: "p", Word: word},
-		&release.ReleaseDecided{Build: b, Slot: "2026-11-03", SlotAt: at, Request: "p", Previous: "20261101_01", Artifacts: []release.Tested{{Artifact: releasetest.QCOW2, Digest: d}}, Waivers: []string{"w"}, Reasons: []string{"r"}},
+		&release.ReleaseDecided{Build: b, Slot: "2026-11-03", SlotAt: at, Request: "p", Previous: "20261101_01", Policy: d, Artifacts: []release.Tested{{Artifact: releasetest.QCOW2, Digest: d}}, Waivers: []string{"w"}, Reasons: []string{"r"}},
 		&release.ReleaseRevoked{Build: b, Word: word},
 		&release.RevocationLifted{Build: b, Word: word},
 		&release.SlotSkipped{Slot: "2026-11-03", At: at, Reasons: []string{"r"}},

@@ -66,13 +66,16 @@ func Explain(p *Policy, s *State, id BuildID, now time.Time) string {
 		if r.Build != id {
 			continue
 		}
-		line("Released %s as release %d%s:", stamp(r.At), r.Number, forSlot(r))
+		line("Released %s as release %d%s:", stamp(r.At), r.Number, forSlot(r)+byPolicy(r))
 		for _, t := range r.Reasons {
 			item("%s", t)
 		}
 		if r.Revoked != nil {
 			item("revoked by %s", r.Revoked)
 		}
+	}
+	if text := judgedBy(p, l); text != "" {
+		line("%s", text)
 	}
 	d := Decide(p, s, now)
 	line("The stream at that time: %s", d.Text())
@@ -128,6 +131,13 @@ func forSlot(r *Release) string {
 		return ", out of band"
 	}
 	return " for " + string(r.Slot)
+}
+
+func byPolicy(r *Release) string {
+	if r.Policy == "" {
+		return ""
+	}
+	return ", by policy " + shortDigest(r.Policy)
 }
 
 func bugOf(l *Line, check reports.CaseID) *Bug {

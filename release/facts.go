@@ -19,6 +19,8 @@ var vocabulary = map[Type]struct {
 	"history.opened":       {1, false, func() Fact { return new(HistoryOpened) }, "a history begins"},
 	"history.acknowledged": {1, false, func() Fact { return new(HistoryAcknowledged) }, "a person has looked at what is wrong with the history"},
 
+	"policy.set": {1, true, func() Fact { return new(PolicySet) }, "the policy by which the stream is released from now on"},
+
 	"build.seen":      {1, true, func() Fact { return new(BuildSeen) }, "a build, or a part of it, was made"},
 	"build.failed":    {1, true, func() Fact { return new(BuildFailed) }, "a compose ended without images"},
 	"build.missing":   {1, true, func() Fact { return new(BuildMissing) }, "the day's build did not come in time"},
@@ -70,6 +72,23 @@ type HistoryOpened struct {
 type HistoryAcknowledged struct {
 	Findings []Finding `json:"findings"`
 	Reason   string    `json:"reason"`
+}
+
+// PolicySet is the policy of a stream from here on, whole, so that what was
+// decided by it can be decided again when the file has long changed.
+type PolicySet struct {
+	// Digest is PolicyDigest of the rest.
+	Digest artifact.Digest `json:"digest"`
+	// Text is the policy file as it was read.
+	Text string `json:"text"`
+	// Files are those that it names, in the order of their names.
+	Files []PolicyFile `json:"files,omitempty"`
+}
+
+// PolicyFile is a file that a policy names.
+type PolicyFile struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // BuildSeen announces a build. Several of one Build add up: each architecture
@@ -288,6 +307,9 @@ type ReleaseDecided struct {
 	Request string `json:"request,omitempty"`
 	// Previous is the build that was out before, if any.
 	Previous BuildID `json:"previous,omitempty"`
+	// Policy is the digest of the policy it was decided by; see PolicySet. It is
+	// empty where the policy came from no file.
+	Policy artifact.Digest `json:"policy,omitempty"`
 	// Artifacts are what is published, and nothing else is.
 	Artifacts []Tested `json:"artifacts"`
 	// Commits are the ostree commits that are signed and published, and no
@@ -320,9 +342,11 @@ type RevocationLifted struct {
 
 // SlotSkipped closes a release date without a release.
 type SlotSkipped struct {
-	Slot    SlotID    `json:"slot"`
-	At      time.Time `json:"at"`
-	Reasons []string  `json:"reasons"`
+	Slot SlotID    `json:"slot"`
+	At   time.Time `json:"at"`
+	// Policy is the digest of the policy it was decided by; see ReleaseDecided.
+	Policy  artifact.Digest `json:"policy,omitempty"`
+	Reasons []string        `json:"reasons"`
 }
 
 // SlotsReopened forgets which dates after a moment were closed: a clock that

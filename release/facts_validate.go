@@ -32,6 +32,30 @@ func (f *HistoryAcknowledged) Validate() error {
 	return v.err
 }
 
+func (*PolicySet) Type() Type { return "policy.set" }
+func (f *PolicySet) Validate() error {
+	v := &validator{}
+	v.check(needed("text", f.Text))
+	v.check(short("text", f.Text, MaxPolicy))
+	v.count("files", len(f.Files), maxPolicyFiles)
+	size := len(f.Text)
+	for i, x := range f.Files {
+		v.name("file name", x.Name)
+		v.check(short("file "+x.Name, x.Text, MaxPolicy))
+		size += len(x.Text)
+		if i > 0 && f.Files[i-1].Name >= x.Name {
+			v.check(fmt.Errorf("the files are not in the order of their names"))
+		}
+	}
+	if size > MaxPolicy {
+		v.check(fmt.Errorf("the policy and the files it names have %d bytes, more than %d", size, MaxPolicy))
+	}
+	if d := PolicyDigest(f.Text, f.Files); v.err == nil && d != f.Digest {
+		v.check(fmt.Errorf("its digest is %s, and it says %.80q", d, f.Digest))
+	}
+	return v.err
+}
+
 func (*BuildSeen) Type() Type { return "build.seen" }
 func (f *BuildSeen) Validate() error {
 	v := &validator{}
@@ -261,6 +285,7 @@ func (f *ReleaseDecided) Validate() error {
 	if f.Previous != "" {
 		v.check(f.Previous.Validate())
 	}
+	v.policy(f.Policy)
 	v.count("artifacts", len(f.Artifacts), maxArtifacts)
 	if len(f.Artifacts) == 0 {
 		v.check(fmt.Errorf("it releases no artifact"))
@@ -300,6 +325,7 @@ func (f *SlotSkipped) Validate() error {
 	v := &validator{}
 	v.name("slot", string(f.Slot))
 	v.moment("at", f.At)
+	v.policy(f.Policy)
 	v.count("reasons", len(f.Reasons), maxChecks)
 	return v.err
 }

@@ -120,6 +120,8 @@ func (s *State) fold(e Event) {
 	switch f := e.Fact.(type) {
 	case *BuildSeen:
 		l.foldBuild(e, f)
+	case *PolicySet:
+		l.Policy = &InForce{Digest: f.Digest, Since: e.Time, Seq: e.Seq}
 	case *BuildFailed:
 		if !slices.ContainsFunc(l.Failures, func(o ComposeFailure) bool { return !o.Missing && o.Compose == f.Compose }) {
 			l.addFailure(ComposeFailure{BuildFailed: *f, Seq: e.Seq})

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Next is what the stage itself has to add to the history now: tests to ask
-// for, days without a build, and what Decide came to. The events are in the
+// Next is what the stage itself has to add to the history now: a policy that is
+// not the one in force, tests to ask for, days without a build, and what Decide came to. The events are in the
 // order in which to append them, and each makes sense alone.
 //
 // Appended with State.Update, it is asked again whenever the history moves, so
@@ -16,7 +16,11 @@ func Next(p *Policy, s *State, now time.Time) ([]Event, error) {
 	if p.Check() != nil {
 		return nil, p.Check()
 	}
-	facts := missingBuilds(p, s.Line(p.Stream), now)
+	var facts []Fact
+	if !p.isInForce(s.Line(p.Stream)) {
+		facts = append(facts, p.Source)
+	}
+	facts = append(facts, missingBuilds(p, s.Line(p.Stream), now)...)
 	for b := range recent(s.Line(p.Stream)) {
 		facts = append(facts, testRequests(p, b, now)...)
 	}
@@ -33,9 +37,9 @@ func Next(p *Policy, s *State, now time.Time) ([]Event, error) {
 			return nil, err
 		}
 		switch f.(type) {
-		case *ReleaseDecided, *SlotSkipped, *RebuildRequested:
+		case *ReleaseDecided, *SlotSkipped, *RebuildRequested, *PolicySet:
 			// The same decision may be due again after a revocation was lifted
-			// or dates were reopened.
+			// or dates were reopened, and a policy may be what it was before.
 			e.ID = fmt.Sprintf("%s@%d", e.ID, s.Head().Seq)
 		}
 		out = append(out, e)

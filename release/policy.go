@@ -12,6 +12,9 @@ import (
 // YAML and checks it whole.
 type Policy struct {
 	Stream Stream
+	// Source is the text it was read from, for the history; nil for a policy that
+	// came from no file.
+	Source *PolicySet
 	// Title, About and Docs are for pages and announcements.
 	Title string
 	About string

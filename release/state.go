@@ -95,6 +95,8 @@ type Line struct {
 	Stream Stream
 	// Block is the block in force, nil if there is none.
 	Block *Said
+	// Policy is the one that was set last, nil if none was.
+	Policy *InForce
 	// Releases are all that were decided, in the order of the history.
 	Releases []*Release
 	// Closed are the slots that have had their release or were skipped.

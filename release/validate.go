@@ -22,6 +22,10 @@ const (
 	maxArtifacts = 200
 	maxChecks    = 5000
 	maxPackages  = 20000
+	// MaxPolicy is for the file and those that it names together. Line breaks
+	// and quotes take two bytes in an event.
+	MaxPolicy      = 400 << 10
+	maxPolicyFiles = 50
 )
 
 // CheckList is names of checks.
@@ -78,6 +82,12 @@ func (v *validator) digest(what string, d artifact.Digest) {
 		err = fmt.Errorf("digest %q is not in lower case", d)
 	}
 	v.wrap(what, err)
+}
+
+func (v *validator) policy(d artifact.Digest) {
+	if d != "" {
+		v.digest("policy", d)
+	}
 }
 
 func (v *validator) moment(what string, t time.Time) {

@@ -171,14 +171,11 @@ func (s *stage) ask(c *cobra.Command, p *release.Policy, id release.BuildID) err
 
 // requests are the test requests that the policy wants for a build and the
 // history does not have.
-func (s *stage) requests(p *release.Policy, st *release.State, id release.BuildID) (out []release.Event, err error) {
-	next, err := release.Next(p, st, s.now())
-	for _, e := range next {
-		if q, ok := e.Fact.(*release.TestRequested); ok && q.Build == id {
-			out = append(out, e)
-		}
-	}
-	return out, err
+func (s *stage) requests(p *release.Policy, st *release.State, id release.BuildID) ([]release.Event, error) {
+	return proposed(p, st, s.now(), func(f release.Fact) bool {
+		q, ok := f.(*release.TestRequested)
+		return ok && q.Build == id
+	})
 }
 
 // awaitRequests waits until the service has asked, as it does by itself.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,13 +54,20 @@ func (s *stage) plan(c *cobra.Command, what string) {
 	}
 }
 
-// allowed asks decide, and Allow of each fact.
+// allowed asks decide, and Allow of each fact. Before them comes the policy, where
+// it is not the one that the history has.
 func (s *stage) allowed(p *release.Policy, who release.Actor, st *release.State, now time.Time, decide func(*release.State, time.Time) ([]release.Fact, error)) ([]release.Event, error) {
 	facts, err := decide(st, now)
 	if err != nil {
 		return nil, err
 	}
-	var events []release.Event
+	if len(facts) == 0 {
+		return nil, nil
+	}
+	events, err := s.policyEvents(p, st)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range facts {
 		stream := p.Stream
 		if _, ok := f.(*release.HistoryAcknowledged); ok {
@@ -75,6 +83,26 @@ func (s *stage) allowed(p *release.Policy, who release.Actor, st *release.State,
 		events = append(events, e)
 	}
 	return events, nil
+}
+
+// policyEvents sets the policy, where this process has the history to itself: a
+// service, and each process of a cluster, says by which policy it decides.
+func (s *stage) policyEvents(p *release.Policy, st *release.State) ([]release.Event, error) {
+	if _, remote := s.log.(*remoteLog); remote || s.cfg.History.URL != "" {
+		return nil, nil
+	}
+	return policyEvents(p, st, s.now())
+}
+
+func policyEvents(p *release.Policy, st *release.State, now time.Time) ([]release.Event, error) {
+	return proposed(p, st, now, func(f release.Fact) bool { return f.Type() == "policy.set" })
+}
+
+// proposed are those events that the stage wants to add by itself which are
+// wanted here.
+func proposed(p *release.Policy, st *release.State, now time.Time, want func(release.Fact) bool) ([]release.Event, error) {
+	next, err := release.Next(p, st, now)
+	return slices.DeleteFunc(next, func(e release.Event) bool { return !want(e.Fact) }), err
 }
 
 // record appends without asking anybody.
@@ -174,6 +202,8 @@ func tell(f release.Fact) string {
 		return "history " + f.History
 	case *release.HistoryAcknowledged:
 		return fmt.Sprintf("%d findings: %s", len(f.Findings), f.Reason)
+	case *release.PolicySet:
+		return fmt.Sprintf("%.19s…, %d bytes", f.Digest, len(f.Text))
 	case *release.BuildSeen:
 		var parts []string
 		if f.Compose != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -8,23 +9,45 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/release"
+	"assay/release/policy"
 	"assay/reports"
 )
 
-// asOf is the state and the time that a question is about.
-func (s *stage) asOf(c *cobra.Command, at string) (*release.State, time.Time, error) {
+// view is what a question is about: the state and the policies at a time.
+type view struct {
+	state *release.State
+	now   time.Time
+	// policy is what a stream's policy was.
+	policy func(*release.Policy) (*release.Policy, error)
+}
+
+// asOf is the view now, or at a time.
+func (s *stage) asOf(c *cobra.Command, at string) (view, error) {
 	if at == "" {
-		return s.state, s.now(), nil
+		return view{s.state, s.now(), func(p *release.Policy) (*release.Policy, error) { return p, nil }}, nil
 	}
 	t, err := parseMoment(at, time.Time{})
 	if err != nil {
-		return nil, t, usagef("--at: %w", err)
+		return view{}, usagef("--at: %w", err)
 	}
 	st := release.NewStateAsOf(t)
 	if err := st.CatchUp(c.Context(), s.log); err != nil {
-		return nil, t, err
+		return view{}, err
 	}
-	return st, t, nil
+	return view{st, t, func(p *release.Policy) (*release.Policy, error) { return policyThen(c.Context(), s.log, st, p, t, s.now()) }}, nil
+}
+
+// policyThen is the policy that was in force at t, in the state as of then. It is
+// the present one where the history has none, and for times to come.
+func policyThen(ctx context.Context, log release.Log, st *release.State, p *release.Policy, t, now time.Time) (*release.Policy, error) {
+	if t.After(now) {
+		return p, nil
+	}
+	then, err := policy.InForce(ctx, log, st.Line(p.Stream))
+	if err != nil || then != nil {
+		return then, err
+	}
+	return p, nil
 }
 
 func newExplainCommand() *cobra.Command {
@@ -50,21 +73,24 @@ func newExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			st, now, err := s.asOf(c, at)
+			v, err := s.asOf(c, at)
 			if err != nil {
 				return err
 			}
-			if f.json {
-				return printJSON(c, explained(p, st, b.ID, now))
+			if p, err = v.policy(p); err != nil {
+				return err
 			}
-			_, err = io.WriteString(c.OutOrStdout(), release.Explain(p, st, b.ID, now))
+			if f.json {
+				return printJSON(c, explained(p, v.state, b.ID, v.now))
+			}
+			_, err = io.WriteString(c.OutOrStdout(), release.Explain(p, v.state, b.ID, v.now))
 			return err
 		},
 	}
 	f.addTo(c)
 	f.streamTo(c)
 	f.jsonTo(c)
-	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then")
+	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then and by the policy of then")
 	return c
 }
 
@@ -73,11 +99,15 @@ type explanation struct {
 	At        time.Time         `json:"at"`
 	Judgement release.Judgement `json:"judgement"`
 	Decision  release.Decision  `json:"decision"`
+	// InForce is the policy that the history had at that time; the decision says
+	// by which it was made.
+	InForce *release.InForce `json:"policy_in_force,omitempty"`
 	Text      string            `json:"text"`
 }
 
 func explained(p *release.Policy, st *release.State, id release.BuildID, now time.Time) explanation {
 	out := explanation{At: now, Decision: release.Decide(p, st, now), Text: release.Explain(p, st, id, now)}
+	out.InForce = st.Line(p.Stream).Policy
 	out.Judgement = release.Judgement{Stream: p.Stream, Build: id, Standing: release.Refused, Reasons: []release.Reason{{Code: release.ReasonUnannounced, Text: "it was not known"}}}
 	if b := st.Line(p.Stream).Build(id); b != nil {
 		out.Judgement = release.JudgeBuild(p, b, now)
@@ -104,13 +134,16 @@ func newDecideCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			st, now, err := s.asOf(c, at)
+			v, err := s.asOf(c, at)
 			if err != nil {
 				return err
 			}
 			all := []release.Decision{}
 			for _, p := range policies {
-				all = append(all, release.Decide(p, st, now))
+				if p, err = v.policy(p); err != nil {
+					return err
+				}
+				all = append(all, release.Decide(p, v.state, v.now))
 			}
 			if f.json {
 				return printJSON(c, all)
@@ -134,7 +167,7 @@ func newDecideCommand() *cobra.Command {
 	}
 	f.addTo(c)
 	f.jsonTo(c)
-	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then; a time to come shows what would happen if nothing else did")
+	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then and by the policy of then; a time to come shows what would happen if nothing else did")
 	return c
 }
 

@@ -79,6 +79,11 @@ func newHistoryInitCommand() *cobra.Command {
 			if err := h.Begin(c.Context(), now); err != nil {
 				return err
 			}
+			for _, p := range cfg.Streams() {
+				if err := st.Update(c.Context(), h, func(st *release.State) ([]release.Event, error) { return policyEvents(p, st, now) }); err != nil {
+					return err
+				}
+			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "began a history in %s\n", cfg.History.Dir)
 			return err
 		},

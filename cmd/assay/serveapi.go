@@ -125,11 +125,20 @@ func (s *service) health(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// policy is that of a stream, or what it was at the time that is asked about.
+func (s *service) policy(r *http.Request, st *release.State, stream string, at time.Time) (*release.Policy, error) {
+	p, err := policyOf(s.cfg, stream)
+	if err != nil || r.URL.Query().Get("at") == "" {
+		return p, err
+	}
+	return policyThen(r.Context(), s.log, st, p, at, s.now())
+}
+
 func (s *service) status(w http.ResponseWriter, r *http.Request) {
 	known := adapters.Names(s.cfg)
 	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
 		if name := r.PathValue("stream"); name != "" {
-			p, err := policyOf(s.cfg, name)
+			p, err := s.policy(r, st, name, now)
 			if err != nil {
 				return nil, err
 			}
@@ -137,6 +146,10 @@ func (s *service) status(w http.ResponseWriter, r *http.Request) {
 		}
 		all := []streamStatus{}
 		for _, p := range s.cfg.Streams() {
+			p, err := s.policy(r, st, string(p.Stream), now)
+			if err != nil {
+				return nil, err
+			}
 			all = append(all, standingOf(p, st, known, now))
 		}
 		return all, nil
@@ -145,7 +158,7 @@ func (s *service) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *service) decision(w http.ResponseWriter, r *http.Request) {
 	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
-		p, err := policyOf(s.cfg, r.PathValue("stream"))
+		p, err := s.policy(r, st, r.PathValue("stream"), now)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +171,7 @@ const listLimit = 200
 
 func (s *service) builds(w http.ResponseWriter, r *http.Request) {
 	s.read(w, r, func(st *release.State, now time.Time) (any, error) {
-		p, err := policyOf(s.cfg, r.PathValue("stream"))
+		p, err := s.policy(r, st, r.PathValue("stream"), now)
 		if err != nil {
 			return nil, err
 		}

@@ -51,6 +51,8 @@ type Engine struct {
 	state *release.State
 	// at is the end of the history when the last step had nothing left to do.
 	at uint64
+	// set are the streams whose policy in force was this engine's.
+	set map[release.Stream]bool
 	// ours are the attempts this engine began.
 	ours map[attemptOf]bool
 }
@@ -73,7 +75,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the release stage: %w", err)
 	}
-	return &Engine{c: c, state: s, ours: map[attemptOf]bool{}}, nil
+	return &Engine{c: c, state: s, set: map[release.Stream]bool{}, ours: map[attemptOf]bool{}}, nil
 }
 
 // With gives do the state, caught up. The state must not be kept.
@@ -148,11 +150,18 @@ func (e *Engine) settle(ctx context.Context, p *release.Policy) error {
 		var before uint64
 		err := e.update(ctx, func(s *release.State) (_ []release.Event, err error) {
 			before = s.Head().Seq
-			events, err = release.Next(p, s, e.c.Now())
+			if events, err = release.Next(p, s, e.c.Now()); err == nil {
+				err = e.usurped(p, s, events)
+			}
 			return events, err
 		})
 		if err != nil || len(events) == 0 {
 			return err
+		}
+		if events[0].Type == "policy.set" {
+			e.mu.Lock()
+			e.set[p.Stream] = true
+			e.mu.Unlock()
 		}
 		moved := false
 		if err := e.With(ctx, func(s *release.State) error { moved = s.Head().Seq > before; return nil }); err != nil {
@@ -163,6 +172,21 @@ func (e *Engine) settle(ctx context.Context, p *release.Policy) error {
 			return fmt.Errorf("cannot record %s of %s: the history has an event of its id %q, which did not do what this one would: look at it with `assay history show`", events[0].Type, p.Stream, events[0].ID)
 		}
 	}
+}
+
+// usurped refuses to set a policy again that this engine has seen in force: two
+// processes with different policies would take turns for ever. The caller holds
+// e.mu.
+func (e *Engine) usurped(p *release.Policy, s *release.State, events []release.Event) error {
+	in := s.Line(p.Stream).Policy
+	if len(events) > 0 && events[0].Type == "policy.set" {
+		if in != nil && e.set[p.Stream] {
+			return fmt.Errorf("event %d has set another policy of %s than the one this process was started with: start it again with that one, or stop the other", in.Seq, p.Stream)
+		}
+	} else if in != nil && in.Digest == p.Digest() {
+		e.set[p.Stream] = true
+	}
+	return nil
 }
 
 type job struct {

@@ -97,8 +97,9 @@ type file struct {
 	Announce []string `yaml:"announce"`
 }
 
-// MaxSize bounds a policy file, in bytes.
-const MaxSize = 1 << 20
+// MaxSize bounds a policy file, in bytes; with the files that it names it has to
+// fit an event.
+const MaxSize = release.MaxPolicy
 
 // Read reads a policy file.
 func Read(path string) (*release.Policy, error) {
@@ -119,6 +120,20 @@ func Read(path string) (*release.Policy, error) {
 // Parse reads a policy; name is what errors call it: "NAME:LINE:COLUMN: what".
 // Files that the policy names are read from dir. It reports the first fault.
 func Parse(name string, data []byte, dir fs.FS) (*release.Policy, error) {
+	return parse(name, data, func(file string) ([]byte, error) {
+		st, err := fs.Stat(dir, file)
+		if err == nil && st.Size() > MaxSize {
+			err = fmt.Errorf("%s is too large: %d bytes, and %d are the most", file, st.Size(), MaxSize)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return fs.ReadFile(dir, file)
+	})
+}
+
+// parse has read fetch the files that the policy names.
+func parse(name string, data []byte, read func(string) ([]byte, error)) (*release.Policy, error) {
 	r := &reader{name: name}
 	var f file
 	if !r.decode(data, &f) {
@@ -141,10 +156,12 @@ func Parse(name string, data []byte, dir fs.FS) (*release.Policy, error) {
 	r.artifacts(&f, p)
 	r.criteria(&f, p)
 	r.cadence(&f, p)
-	r.greenwave(&f, p, dir)
+	files := r.greenwave(&f, p, read)
 	r.overrides(&f, p)
 	r.adapters(&f, p)
 	r.check("$", p.Check())
+	p.Source = source(data, files)
+	r.check("$", p.Source.Validate())
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -236,28 +253,25 @@ func (r *reader) cadence(f *file, p *release.Policy) {
 	}
 }
 
-func (r *reader) greenwave(f *file, p *release.Policy, dir fs.FS) {
+// greenwave returns the files it has read.
+func (r *reader) greenwave(f *file, p *release.Policy, read func(string) ([]byte, error)) (files map[string]string) {
+	files = map[string]string{}
 	for i, g := range f.Greenwave {
 		at := fmt.Sprintf("$.greenwave[%d]", i)
 		if g.Context == "" || g.ProductVersion == "" || g.File == "" {
 			r.fail(at, "want file, context and product_version")
 			continue
 		}
-		st, err := fs.Stat(dir, g.File)
-		if err == nil && st.Size() > greenwave.MaxSize {
-			err = fmt.Errorf("%s is too large", g.File)
-		}
-		var data []byte
-		if err == nil {
-			data, err = fs.ReadFile(dir, g.File)
-		}
+		data, err := read(g.File)
 		var policies []greenwave.Policy
 		if err == nil {
+			files[g.File] = string(data)
 			policies, err = greenwave.ParsePolicies(g.File, data)
 		}
 		r.check(at+".file", err)
 		p.Gates = append(p.Gates, greenwave.Gate{Policies: policies, Context: g.Context, ProductVersion: g.ProductVersion})
 	}
+	return files
 }
 
 func (r *reader) overrides(f *file, p *release.Policy) {

@@ -36,6 +36,11 @@ func TestWholePolicy(t *testing.T) {
 		Targets:  []release.Target{{Name: "site"}, {Name: "mirror", Steps: []release.Step{"stage", "images", "pointer"}, AfterAnnounce: true}},
 		Announce: []release.Channel{{Name: "mail"}, {Name: "bus"}},
 	}
+	raw, err := os.ReadFile("testdata/fedora-43.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Source = &release.PolicySet{Text: string(raw), Digest: release.HashOf(raw)}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", p, want)
 	}
