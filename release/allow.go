@@ -46,7 +46,10 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 	}
 	switch f := e.Fact.(type) {
 	case *TestAnswered:
-		return allowAnswer(l, f)
+		if err := allowAnswer(l, f); err != nil {
+			return err
+		}
+		return p.has(e.Actor, MayAnswer)
 	case *CheckWaived:
 		return allowWaiver(p, l, e.Actor, f, now)
 	case *WaiverWithdrawn:
@@ -133,6 +136,16 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 		if b := l.ByCompose(f.Compose); f.Compose != "" && b != nil && b.ID != f.Build {
 			return fmt.Errorf("compose %s has the number %s already", f.Compose, b.ID)
 		}
+		if f.From != nil {
+			if err := p.isRebuilder(e.Actor); err != nil {
+				return err
+			}
+		}
+		return p.has(e.Actor, MayAnnounce)
+	case *RebuildFailed:
+		return errors.Join(p.isRebuilder(e.Actor), p.has(e.Actor, MayAnnounce))
+	case *BuildFailed, *PackagesListed:
+		return p.has(e.Actor, MayAnnounce)
 	}
 	return nil
 }

@@ -64,8 +64,8 @@ type envelope struct {
 }
 
 // NewEvent makes an event of a fact. The same fact told twice of one stream by
-// a service gets the same ID, so that a delivery that is repeated has one
-// effect. What a person says may be said again on purpose: there the time is
+// one service gets the same ID, so that a delivery that is repeated has one
+// effect; who tells it may decide whether it counts. What a person says may be said again on purpose: there the time is
 // part of the ID. A deliverer with message ids of its own may set ID to one.
 func NewEvent(stream Stream, at time.Time, by Actor, fact Fact) (Event, error) {
 	if err := fact.Validate(); err != nil {
@@ -75,8 +75,11 @@ func NewEvent(stream Stream, at time.Time, by Actor, fact Fact) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("cannot record %s of %s: %w", fact.Type(), stream, err)
 	}
-	if by.Kind == Person {
+	switch {
+	case by.Kind == Person:
 		data = fmt.Appendf(data, "\n%s %d", by.Name, at.UnixNano())
+	case by.Name != Self.Name:
+		data = fmt.Appendf(data, "\n%s", by.Name)
 	}
 	sum := sha256.Sum256(data)
 	return Event{

@@ -353,6 +353,9 @@ func (l *Line) foldBuild(e Event, f *BuildSeen) {
 			b.contradict("ostree ref %s %s was announced with two repositories or versions", c.Ref, c.Arch)
 		}
 	}
+	if i, known := slices.BinarySearchFunc(b.By, e.Actor, compareActors); !known {
+		b.By = slices.Insert(b.By, i, Actor{Kind: e.Actor.Kind, Name: e.Actor.Name})
+	}
 	switch {
 	case first:
 		b.From, b.Rebuild = f.From, f.Rebuild
@@ -360,6 +363,10 @@ func (l *Line) foldBuild(e Event, f *BuildSeen) {
 		// What a build was made of is known from the beginning.
 		b.contradict("its announcements say different things of what it was rebuilt from")
 	}
+}
+
+func compareActors(a, b Actor) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 }
 
 // describe orders announcements of one artifact.

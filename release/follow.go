@@ -93,6 +93,11 @@ func (d *decider) unasked(b *Build) string {
 	if b.From == nil || b.From.Stream != stream {
 		return "it was not built by the signing build system from a build of " + string(stream)
 	}
+	for _, by := range b.By {
+		if err := d.p.isRebuilder(by); err != nil {
+			return err.Error()
+		}
+	}
 	if r := d.l.rebuilds[rebuildKey{*b.From, b.Rebuild}]; r == nil || !r.Asked {
 		return fmt.Sprintf("nobody asked for rebuild %d of %s", b.Rebuild, b.From)
 	}

@@ -10,6 +10,9 @@ import (
 	"assay/release/releasetest"
 )
 
+// cbs is the signing build system.
+var cbs = release.Actor{Kind: release.Service, Name: "cbs"}
+
 // both is an upstream and a downstream with one history.
 type both struct{ up, down *releasetest.History }
 
@@ -77,7 +80,7 @@ func TestRebuildBeforePromotion(t *testing.T) {
 	rebuilt := func(id release.BuildID, n int, cases ...release.Case) {
 		f := releasetest.BuildSeen(b.down.Policy, id, b.down.Now)
 		f.From, f.Rebuild = &from, n
-		b.down.Record(release.Self, f).Next()
+		b.down.Record(cbs, f).Next()
 		for _, w := range b.down.Policy.Artifacts {
 			b.down.Answer(id, w.ID, cases...)
 		}
@@ -90,7 +93,7 @@ func TestRebuildBeforePromotion(t *testing.T) {
 		t.Errorf("skipping a number: %v", err)
 	}
 	b.down.MustSay(&release.RebuildRequested{Slot: "up#2", From: from, Number: 2, Word: releasetest.Word("redo")})
-	b.down.Record(release.Self, &release.RebuildFailed{From: from, Number: 2, Reason: "mock fell over"})
+	b.down.Record(cbs, &release.RebuildFailed{From: from, Number: 2, Reason: "mock fell over"})
 	wantReason(t, b.down.Decide(), release.Wait, "rebuild 2 of up 20261117_01 failed: mock fell over")
 	b.down.MustSay(&release.RebuildRequested{Slot: "up#2", From: from, Number: 3, Word: releasetest.Word("redo")})
 	rebuilt("20261118_01", 3)
@@ -173,11 +176,21 @@ func TestExplainAsOf(t *testing.T) {
 func TestOnlyARebuildThatWasAskedFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*release.BuildSeen)
+		by     release.Actor
 		then   func(both, release.BuildID)
 		says   string
 	}{
-		"as asked":       {says: ""},
-		"another number": {change: func(f *release.BuildSeen) { f.Rebuild = 7 }, says: "nobody asked for rebuild 7"},
+		"as asked":          {says: ""},
+		"another number":    {change: func(f *release.BuildSeen) { f.Rebuild = 7 }, says: "nobody asked for rebuild 7"},
+		"a person":          {by: releasetest.Alice, says: "rebuilds of down come from the machine cbs, and this was said by the person alice"},
+		"the stage":         {by: release.Self, says: "was said by the service assay"},
+		"another machine":   {by: release.Actor{Kind: release.Service, Name: "cbs2"}, says: "was said by the service cbs2"},
+		"a person named so": {by: release.Actor{Kind: release.Person, Name: "cbs"}, says: "was said by the person cbs"},
+		"a part by another": {then: func(b both, id release.BuildID) {
+			f := releasetest.BuildSeen(b.down.Policy, "20261118_01", b.down.Now)
+			f.From, f.Rebuild = &release.BuildRef{Stream: "up", Build: id}, 1
+			b.down.Record(release.Actor{Kind: release.Service, Name: "koji"}, f)
+		}, says: "was said by the service koji"},
 		"another stream": {change: func(f *release.BuildSeen) { f.From.Stream = "other" }, says: "not built by the signing build system"},
 		"another build":  {change: func(f *release.BuildSeen) { f.From.Build = "20260101_01" }, says: "nobody asked for rebuild 1"},
 		"upstream is bad": {then: func(b both, id release.BuildID) {
@@ -189,7 +202,7 @@ func TestOnlyARebuildThatWasAskedFor(t *testing.T) {
 		"said afterwards": {change: func(f *release.BuildSeen) { f.From, f.Rebuild = nil, 0 }, then: func(b both, id release.BuildID) {
 			f := releasetest.BuildSeen(b.down.Policy, "20261118_01", b.down.Now)
 			f.From, f.Rebuild = &release.BuildRef{Stream: "up", Build: id}, 1
-			b.down.Record(release.Self, f)
+			b.down.Record(cbs, f)
 		}, says: "contradict"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -202,7 +215,10 @@ func TestOnlyARebuildThatWasAskedFor(t *testing.T) {
 			if c.change != nil {
 				c.change(f)
 			}
-			b.down.Record(release.Self, f).Next()
+			if c.by.Name == "" {
+				c.by = cbs
+			}
+			b.down.Record(c.by, f).Next()
 			if c.then != nil {
 				c.then(b, id)
 			}

@@ -114,10 +114,13 @@ type Nightly struct {
 	Days []time.Weekday
 }
 
-// Permission lets people override. What no permission allows is refused.
+// Permission lets people override, and says who brings in builds and answers.
+// An override that no permission allows is refused; see Rights for the others.
 type Permission struct {
 	Users, Groups []string
-	May           []Override
+	// Machines are services, by name; they have Rights and no overrides.
+	Machines []Glob
+	May      []Override
 	// Checks narrows waivers; empty is all checks, Except takes some away.
 	Checks []Glob
 	Except []Glob
@@ -138,6 +141,16 @@ const (
 
 // Overrides lists them all.
 var Overrides = []Override{MayWaive, MayMark, MayBlock, MayPromote, MayRevoke, MayRepair}
+
+// The rights, which machines may have, too. Where a policy names nobody for
+// one, all have it who can write the history at all; the stage itself always has.
+const (
+	MayAnnounce Override = "announce" // tell of builds, packages and failed composes
+	MayAnswer   Override = "answer"   // answer test requests
+)
+
+// Rights lists them all.
+var Rights = []Override{MayAnnounce, MayAnswer}
 
 // TrackerPolicy is a tracker and what is filed there.
 type TrackerPolicy struct {
@@ -202,10 +215,7 @@ func (p *Policy) may(by Actor, o Override, check reports.CaseID) error {
 		return fmt.Errorf("%s is not a person, and only a person may %s", by, o)
 	}
 	for _, perm := range p.Overrides {
-		if !slices.Contains(perm.May, o) {
-			continue
-		}
-		if !slices.Contains(perm.Users, by.Name) && !slices.ContainsFunc(by.Groups, func(g string) bool { return slices.Contains(perm.Groups, g) }) {
+		if !slices.Contains(perm.May, o) || !perm.names(by) {
 			continue
 		}
 		if check != "" {
@@ -222,6 +232,41 @@ func (p *Policy) may(by Actor, o Override, check reports.CaseID) error {
 		return fmt.Errorf("the policy of %s does not let %s %s %s: somebody named under its overrides must", p.Stream, by, o, check)
 	}
 	return fmt.Errorf("the policy of %s does not let %s %s: somebody named under its overrides must", p.Stream, by, o)
+}
+
+func (perm *Permission) names(by Actor) bool {
+	if by.Kind != Person {
+		return slices.ContainsFunc(perm.Machines, func(g Glob) bool { return g.Match(by.Name) })
+	}
+	return slices.Contains(perm.Users, by.Name) || slices.ContainsFunc(by.Groups, func(g string) bool { return slices.Contains(perm.Groups, g) })
+}
+
+// has reports whether by has a right.
+func (p *Policy) has(by Actor, right Override) error {
+	if by.Kind == Self.Kind && by.Name == Self.Name {
+		return nil
+	}
+	named := false
+	for _, perm := range p.Overrides {
+		if slices.Contains(perm.May, right) {
+			if perm.names(by) {
+				return nil
+			}
+			named = true
+		}
+	}
+	if !named {
+		return nil
+	}
+	return fmt.Errorf("the policy of %s does not let %s %s: its overrides name who may", p.Stream, by, right)
+}
+
+// isRebuilder refuses what only the signing build system can say.
+func (p *Policy) isRebuilder(by Actor) error {
+	if p.Follow == nil || !p.Follow.Rebuild || by.Kind == Service && by.Name == p.Follow.Rebuilder {
+		return nil
+	}
+	return fmt.Errorf("rebuilds of %s come from the machine %s, and this was said by the %s %s", p.Stream, p.Follow.Rebuilder, by.Kind, by)
 }
 
 // Check refuses a policy under which a decision would make no sense.

@@ -88,7 +88,8 @@ type Follow struct {
 	// Rebuild asks the signing build system for a build of the same content;
 	// only such a build is released. Otherwise the stream's own builds are.
 	Rebuild bool
-	// Rebuilder is the name of the signing build system in the policy.
+	// Rebuilder is the name of the signing build system: of its adapter, and of
+	// the machine that alone may announce rebuilds.
 	Rebuilder string
 }
 

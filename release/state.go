@@ -158,6 +158,8 @@ type Build struct {
 	Commits   []Commit
 	From      *BuildRef
 	Rebuild   int
+	// By are who announced it or parts of it, by kind and name.
+	By []Actor
 	// Contradiction says how announcements of this build differ; such a build
 	// is not released.
 	Contradiction string

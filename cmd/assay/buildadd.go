@@ -44,19 +44,23 @@ Without --build it gets the next number of its day, or the number that its
 compose has already: so each architecture can be announced by itself. A part
 that contradicts an earlier one keeps the build from being released.
 
+A rebuild that the stage has asked for counts when the rebuilder announces it:
+--machine with the name that the policy has under follow.rebuild.
+
 With --failed: the compose ended without images, or (with --from and --rebuild)
 the signing build system made nothing of a rebuild request.`,
 		Example: `  assay build add --artifact qcow2/x86_64=os.qcow2 --artifact iso/x86_64=os.iso \
       --compose Fedora-43-20261121.n.0 --packages x86_64=packages.txt \
       --commit x86_64:fedora/43/x86_64/atomic-host=8d1e...b2@/srv/repo --yes
   assay build add --failed --compose Fedora-43-20261122.n.0 --reason "lorax: no space left" --yes
-  assay build add --artifact qcow2/x86_64=os.qcow2 --stream centos-atomic --from fedora-43/20261121_01 --rebuild 1 --yes`,
+  assay build add --artifact qcow2/x86_64=os.qcow2 --stream centos-atomic --from fedora-43/20261121_01 --rebuild 1 --machine cbs --yes`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	o.addTo(c)
 	o.streamTo(c)
 	o.changeTo(c)
+	o.machineTo(c, builder)
 	f := c.Flags()
 	f.StringVar(&o.number, "build", "", "its number YYYYMMDD_NN (default the next of the day, or the compose's)")
 	f.StringVar(&o.compose, "compose", "", "the upstream's name of it")

@@ -46,6 +46,7 @@ answer to an attempt always does. Where nobody asked yet, this command does.`,
 	o.addTo(c)
 	o.streamTo(c)
 	o.changeTo(c)
+	o.machineTo(c, worker)
 	c.Flags().StringVar(&o.artifact, "artifact", "", "the artifact, when several have the same bytes: `KIND/ARCH`")
 	c.Flags().IntVar(&o.attempt, "attempt", 0, "the attempt that is answered (default the last that was asked for)")
 	c.Flags().StringVar(&o.url, "url", "", "where people find the results folder (default its path)")

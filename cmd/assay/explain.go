@@ -34,7 +34,9 @@ func (s *stage) asOf(c *cobra.Command, at string) (view, error) {
 	if err := st.CatchUp(c.Context(), s.log); err != nil {
 		return view{}, err
 	}
-	return view{st, t, func(p *release.Policy) (*release.Policy, error) { return policyThen(c.Context(), s.log, st, p, t, s.now()) }}, nil
+	return view{st, t, func(p *release.Policy) (*release.Policy, error) {
+		return policyThen(c.Context(), s.log, st, p, t, s.now())
+	}}, nil
 }
 
 // policyThen is the policy that was in force at t, in the state as of then. It is
@@ -102,7 +104,7 @@ type explanation struct {
 	// InForce is the policy that the history had at that time; the decision says
 	// by which it was made.
 	InForce *release.InForce `json:"policy_in_force,omitempty"`
-	Text      string            `json:"text"`
+	Text    string           `json:"text"`
 }
 
 func explained(p *release.Policy, st *release.State, id release.BuildID, now time.Time) explanation {

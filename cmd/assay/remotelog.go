@@ -53,7 +53,8 @@ type wireAppend struct {
 	Event json.RawMessage `json:"event"`
 }
 
-func dialService(ctx context.Context, cfg *config.Config, as string) (*remoteLog, error) {
+// dialService reaches the service as somebody in a role.
+func dialService(ctx context.Context, cfg *config.Config, who release.Actor, in role) (*remoteLog, error) {
 	a, err := readAddress(cfg)
 	if err != nil {
 		return nil, err
@@ -62,11 +63,7 @@ func dialService(ctx context.Context, cfg *config.Config, as string) (*remoteLog
 		return nil, fmt.Errorf("%w at %s", errNoService, a.URL)
 	}
 	l := &remoteLog{url: a.URL, client: &http.Client{Timeout: 2 * time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	who, err := (&stageFlags{as: as}).who(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if l.token, err = tokenFor(cfg.Serve.Tokens, who.Name); err != nil {
+	if l.token, err = tokenFor(cfg.Serve.Tokens, who, in); err != nil {
 		return nil, err
 	}
 	resp, err := l.call(ctx, http.MethodGet, "/v1/log/findings", nil)

@@ -30,6 +30,8 @@ import (
 
 const (
 	aliceToken = "a11ce-0123456789abcdef0123456789abcdef"
+	kojiToken  = "koji-0123456789abcdef0123456789abcdef0"
+	rigToken   = "rig-0123456789abcdef0123456789abcdef00"
 	anyToken   = "any-0123456789abcdef0123456789abcdef00"
 )
 
@@ -79,7 +81,7 @@ product_versions: [demo]
 rules:
   - !PassingTestCaseRule {test_case_name: assay.run, scenario: qcow2/x86_64}
 `)
-	h.write("tokens", "alice "+aliceToken+"\n# anybody\n* "+anyToken+"\n")
+	h.write("tokens", "alice "+aliceToken+"\n# anybody\n* "+anyToken+"\nkoji "+kojiToken+" builder\nrig "+rigToken+" worker\n")
 	if err := os.Mkdir(filepath.Join(h.dir, "public"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -321,6 +323,36 @@ func TestServe(t *testing.T) {
 		if status, answer := s.call("POST", "/v1/log/events", c.token, string(body)); status != c.status {
 			t.Errorf("%s: status %d: %s", c.name, status, answer)
 		}
+	}
+	// Machines do their own work and nothing else.
+	machine := func(token string, args ...string) (string, error) {
+		cmd := h.command(args...)
+		cmd.Env = append(cmd.Env, "ASSAY_TOKEN="+token)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for _, c := range []struct {
+		name, says string
+		token      string
+		args       []string
+	}{
+		{"a person announces", "build.seen is said by a builder, and the token of alice is not one", aliceToken, []string{"build", "add", "--build", "20261123_01", "--artifact", "qcow2/x86_64=20261121_01.qcow2", "--as", "alice", "--yes"}},
+		{"a worker announces", "the token of rig is not one", rigToken, []string{"build", "add", "--build", "20261123_01", "--artifact", "qcow2/x86_64=20261121_01.qcow2", "--machine", "rig", "--yes"}},
+		{"a builder announces", "recorded: demo-1 build.seen", kojiToken, []string{"build", "add", "--build", "20261123_01", "--artifact", "qcow2/x86_64=20261121_01.qcow2", "--machine", "koji", "--yes"}},
+		{"a builder answers", "test.answered is said by a worker, and the token of koji is not one", kojiToken, []string{"build", "result", "20261123_01", "results-20261121_01", "--machine", "koji", "--yes"}},
+		{"another worker answers", "the token is of the service rig, and the event of the service rig2", rigToken, []string{"build", "result", "20261123_01", "results-20261121_01", "--machine", "rig2", "--yes"}},
+		{"a worker answers", "recorded: demo-1 test.answered", rigToken, []string{"build", "result", "20261123_01", "results-20261121_01", "--machine", "rig", "--yes"}},
+		{"a builder marks", "is said by a person", kojiToken, []string{"build", "mark", "20261123_01", "bad", "--reason", "x", "--as", "alice", "--yes"}},
+	} {
+		if out, err := machine(c.token, c.args...); !strings.Contains(out, c.says) || (err == nil) != strings.HasPrefix(c.says, "recorded") {
+			t.Errorf("%s: %v, %s", c.name, err, out)
+		}
+	}
+	if status, answer := s.call("POST", "/waiverdb/api/v1.0/waivers/", rigToken, "{}"); status != 403 {
+		t.Errorf("a machine waives: %d %s", status, answer)
+	}
+	if out := h.assay("history", "show", "--type", "build.seen", "--json", "--last", "1"); !strings.Contains(out, `"actor":{"kind":"service","name":"koji"}`) {
+		t.Errorf("who announced it: %s", out)
 	}
 	for _, body := range []string{"", "{}", `{"event": 7}`, strings.Repeat("x", 2<<20)} {
 		if status, answer := s.call("POST", "/v1/log/events", aliceToken, body); status != 400 {

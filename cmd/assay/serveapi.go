@@ -31,7 +31,7 @@ func (s *service) handler() http.Handler {
 	mux.HandleFunc("GET /v1/decision/{stream}", s.decision)
 	mux.HandleFunc("GET /v1/builds/{stream}", s.builds)
 	mux.HandleFunc("GET /v1/builds/{stream}/{build}", s.builds)
-	mux.HandleFunc("GET /v1/log/findings", s.withToken(func(w http.ResponseWriter, _ *http.Request, _ string) {
+	mux.HandleFunc("GET /v1/log/findings", s.withToken(func(w http.ResponseWriter, _ *http.Request, _ holder) {
 		reply(w, http.StatusOK, orEmpty(s.log.Findings()))
 	}))
 	mux.HandleFunc("GET /v1/log/events", s.withToken(s.logEvents))
@@ -197,23 +197,34 @@ func (s *service) builds(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *service) withToken(do func(w http.ResponseWriter, r *http.Request, name string)) http.HandlerFunc {
+func (s *service) withToken(do func(w http.ResponseWriter, r *http.Request, who holder)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		name, err := s.tokens.holder(r)
+		who, err := s.tokens.holder(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="assay"`)
 			replyError(w, http.StatusUnauthorized, err)
 			return
 		}
-		do(w, r, name)
+		do(w, r, who)
 	}
+}
+
+// withPerson is for what people alone do.
+func (s *service) withPerson(do func(w http.ResponseWriter, r *http.Request, name string)) http.HandlerFunc {
+	return s.withToken(func(w http.ResponseWriter, r *http.Request, who holder) {
+		if !who.has(person) {
+			replyError(w, http.StatusForbidden, fmt.Errorf("this is for people, and %s is a machine", who.name))
+			return
+		}
+		do(w, r, who.name)
+	})
 }
 
 func after(r *http.Request) (uint64, error) {
 	return strconv.ParseUint(r.URL.Query().Get("after"), 10, 64)
 }
 
-func (s *service) logEvents(w http.ResponseWriter, r *http.Request, _ string) {
+func (s *service) logEvents(w http.ResponseWriter, r *http.Request, _ holder) {
 	from, err := after(r)
 	if err != nil {
 		replyError(w, http.StatusBadRequest, fmt.Errorf("after: %w", err))
@@ -239,7 +250,7 @@ func (s *service) logEvents(w http.ResponseWriter, r *http.Request, _ string) {
 // logPatience is how long a client waits for news in one request.
 const logPatience = 30 * time.Second
 
-func (s *service) logWait(w http.ResponseWriter, r *http.Request, _ string) {
+func (s *service) logWait(w http.ResponseWriter, r *http.Request, _ holder) {
 	from, err := after(r)
 	if err != nil {
 		replyError(w, http.StatusBadRequest, fmt.Errorf("after: %w", err))
@@ -255,16 +266,16 @@ func (s *service) logWait(w http.ResponseWriter, r *http.Request, _ string) {
 	reply(w, http.StatusOK, err == nil)
 }
 
-// takes are the events that come from outside. What the stage itself decides and
-// does is none of them.
-var takes = map[release.Type]bool{
-	"build.seen": true, "build.failed": true, "packages.listed": true, "test.answered": true, "rebuild.failed": true,
-	"check.waived": true, "waiver.withdrawn": true, "build.marked": true, "stream.blocked": true, "stream.unblocked": true,
-	"promotion.requested": true, "promotion.withdrawn": true, "release.revoked": true, "revocation.lifted": true,
-	"slots.reopened": true, "rebuild.requested": true, "effect.dropped": true, "history.acknowledged": true,
+// takes are the events that come from outside, and who brings them. What the
+// stage itself decides and does is none of them.
+var takes = map[release.Type]role{
+	"build.seen": builder, "build.failed": builder, "packages.listed": builder, "rebuild.failed": builder, "test.answered": worker,
+	"check.waived": person, "waiver.withdrawn": person, "build.marked": person, "stream.blocked": person, "stream.unblocked": person,
+	"promotion.requested": person, "promotion.withdrawn": person, "release.revoked": person, "revocation.lifted": person,
+	"slots.reopened": person, "rebuild.requested": person, "effect.dropped": person, "history.acknowledged": person,
 }
 
-func (s *service) logAppend(w http.ResponseWriter, r *http.Request, name string) {
+func (s *service) logAppend(w http.ResponseWriter, r *http.Request, who holder) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, release.MaxEvent+64<<10))
 	var q wireAppend
 	if err == nil {
@@ -274,15 +285,12 @@ func (s *service) logAppend(w http.ResponseWriter, r *http.Request, name string)
 	if err == nil {
 		e, err = release.Decode(q.Event)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		replyError(w, http.StatusBadRequest, err)
 		return
-	case !takes[e.Type]:
-		replyError(w, http.StatusForbidden, fmt.Errorf("%s is not for others to say", e.Type))
-		return
-	case e.Actor.Kind != release.Person || name != "*" && e.Actor.Name != name:
-		replyError(w, http.StatusForbidden, fmt.Errorf("the token is of %s, and the event of %s", name, e.Actor))
+	}
+	if err := who.mayRecord(e); err != nil {
+		replyError(w, http.StatusForbidden, err)
 		return
 	}
 	head, err := s.append(r.Context(), q.Head, e)
@@ -302,7 +310,10 @@ func (s *service) logAppend(w http.ResponseWriter, r *http.Request, name string)
 // append records what somebody says after a head, if it is allowed. When it was
 // said and which groups they are in, this side knows.
 func (s *service) append(ctx context.Context, head release.Head, e release.Event) (release.Head, error) {
-	e.Time, e.Actor.Groups = s.now().UTC(), s.cfg.GroupsOf(e.Actor.Name)
+	e.Time, e.Actor.Groups = s.now().UTC(), nil
+	if e.Actor.Kind == release.Person {
+		e.Actor.Groups = s.cfg.GroupsOf(e.Actor.Name)
+	}
 	err := s.engine.With(ctx, func(st *release.State) error {
 		return st.Update(ctx, s.log, func(st *release.State) ([]release.Event, error) {
 			if st.Head() != head {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,15 @@ import (
 
 // stageFlags are what every command of the release stage takes.
 type stageFlags struct {
-	config string
-	stream string
-	as     string
-	clock  string
-	yes    bool
-	json   bool
+	config  string
+	stream  string
+	as      string
+	machine string
+	clock   string
+	yes     bool
+	json    bool
+	// role is that in which a command reaches a service; a person's when empty.
+	role role
 }
 
 // configPlaces are where the configuration is looked for, first ASSAY_CONFIG.
@@ -50,6 +54,13 @@ func (f *stageFlags) changeTo(c *cobra.Command) {
 	c.Flags().StringVar(&f.as, "as", "", "who says it (default the user of this process)")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do it without asking")
 	f.jsonTo(c)
+}
+
+// machineTo is for what machines report, too.
+func (f *stageFlags) machineTo(c *cobra.Command, in role) {
+	c.Flags().StringVar(&f.machine, "machine", "", "the machine that says it, by its name in the policy: no person does")
+	c.MarkFlagsMutuallyExclusive("as", "machine")
+	f.role = in
 }
 
 // stage is the release stage as one command sees it.
@@ -163,7 +174,11 @@ func (s *stage) connect(ctx context.Context) error {
 		if !errors.Is(err, history.ErrLocked) {
 			return err
 		}
-		remote, rerr := dialService(ctx, s.cfg, s.flags.as)
+		who, err := s.flags.who(s.cfg)
+		if err != nil {
+			return err
+		}
+		remote, rerr := dialService(ctx, s.cfg, who, cmp.Or(s.flags.role, person))
 		if rerr == nil && !s.frozen.IsZero() {
 			return usagef("a service has the history open, and has a clock of its own: stop it before you use --clock")
 		}
@@ -249,8 +264,15 @@ func (s *stage) build(p *release.Policy, name string) (*release.Build, error) {
 	return nil, usagef("there is no build %s of %s: `assay build list --stream %[2]s` lists them", id, p.Stream)
 }
 
-// who is the person that a change is recorded for.
+// who is the person that a change is recorded for, or the machine.
 func (f *stageFlags) who(cfg *config.Config) (release.Actor, error) {
+	if f.machine != "" {
+		a := release.Actor{Kind: release.Service, Name: f.machine}
+		if err := a.Validate(); err != nil || a.Name == release.Self.Name {
+			return a, usagef("--machine %q: want the name of another machine than the stage itself (%v)", f.machine, err)
+		}
+		return a, nil
+	}
 	name := f.as
 	if name == "" {
 		u, err := user.Current()

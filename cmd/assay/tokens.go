@@ -7,18 +7,69 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+
+	"assay/release"
 )
 
-// tokens say who may change things over HTTP. The file has lines of NAME TOKEN;
-// the name * may speak for everybody. Blank lines and lines that begin with #
-// are left out.
+// tokens say who may change things over HTTP. The file has lines of
+// NAME TOKEN [ROLE...]; the name * may speak for everybody. Blank lines and lines
+// that begin with # are left out.
 type tokens struct{ list []token }
 
 type token struct {
-	name string
+	holder
 	sum  [sha256.Size]byte
 	text string
+}
+
+// role is what the holder of a token may record, as far as the policy lets them.
+type role string
+
+const (
+	// person says what people say: waivers, marks, blocks, promotions.
+	person role = "person"
+	// builder announces builds, and composes and rebuilds that failed.
+	builder role = "builder"
+	// worker answers test requests.
+	worker role = "worker"
+)
+
+var roles = []role{person, builder, worker}
+
+// holder is whose a token is. Without roles, * has all and a name is a person's;
+// one without the role of a person is a machine's.
+type holder struct {
+	name  string
+	roles []role
+}
+
+func (h holder) has(r role) bool {
+	if len(h.roles) == 0 {
+		return h.name == "*" || r == person
+	}
+	return slices.Contains(h.roles, r)
+}
+
+// mayRecord refuses what a token cannot say, whatever the policy does.
+func (h holder) mayRecord(e release.Event) error {
+	need, ok := takes[e.Type]
+	kind := release.Service
+	if h.has(person) {
+		kind = release.Person
+	}
+	switch {
+	case !ok:
+		return fmt.Errorf("%s is not for others to say", e.Type)
+	case !h.has(need):
+		return fmt.Errorf("%s is said by a %s, and the token of %s is not one: a line of the file that serve.tokens names may end with roles", e.Type, need, h.name)
+	case e.Actor.Kind == release.Self.Kind && e.Actor.Name == release.Self.Name:
+		return fmt.Errorf("nobody speaks for the stage itself")
+	case h.name != "*" && (e.Actor.Name != h.name || e.Actor.Kind != kind):
+		return fmt.Errorf("the token is of the %s %s, and the event of the %s %s", kind, h.name, e.Actor.Kind, e.Actor)
+	}
+	return nil
 }
 
 // minToken is the least number of characters: 32 hexadecimal digits are 128
@@ -49,38 +100,49 @@ func readTokens(path string) (*tokens, error) {
 			continue
 		}
 		// What stands there is not shown: it may be a token.
-		if len(fields) != 2 {
+		if len(fields) < 2 {
 			return nil, usagef("%s:%d: want NAME TOKEN", path, n)
+		}
+		h := holder{name: fields[0]}
+		for _, f := range fields[2:] {
+			if !slices.Contains(roles, role(f)) {
+				return nil, usagef("%s:%d: want NAME TOKEN, and after it nothing but roles: %v", path, n, roles)
+			}
+			h.roles = append(h.roles, role(f))
+		}
+		if h.name == release.Self.Name && !h.has(person) {
+			return nil, usagef("%s:%d: no machine is called %s: that is the stage itself", path, n, h.name)
 		}
 		if len(fields[1]) < minToken {
 			return nil, usagef("%s:%d: the token has fewer than %d characters: make one with `openssl rand -hex 32`", path, n, minToken)
 		}
-		t.list = append(t.list, token{fields[0], sha256.Sum256([]byte(fields[1])), fields[1]})
+		t.list = append(t.list, token{h, sha256.Sum256([]byte(fields[1])), fields[1]})
 	}
 	return t, lines.Err()
 }
 
 // holder is whose token a request has; * is anybody's.
-func (t *tokens) holder(r *http.Request) (string, error) {
+func (t *tokens) holder(r *http.Request) (h holder, err error) {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return "", fmt.Errorf("this needs a token: send Authorization: Bearer TOKEN, with one from the file that serve.tokens names")
+		return h, fmt.Errorf("this needs a token: send Authorization: Bearer TOKEN, with one from the file that serve.tokens names")
 	}
-	sum, name := sha256.Sum256([]byte(strings.TrimSpace(text))), ""
+	sum := sha256.Sum256([]byte(strings.TrimSpace(text)))
 	for _, x := range t.list { // all of them, so that time tells nothing
 		if subtle.ConstantTimeCompare(sum[:], x.sum[:]) == 1 {
-			name = x.name
+			h = x.holder
 		}
 	}
-	if name == "" {
-		return "", fmt.Errorf("the token is none of those that serve.tokens lists")
+	if h.name == "" {
+		return h, fmt.Errorf("the token is none of those that serve.tokens lists")
 	}
-	return name, nil
+	return h, nil
 }
 
 // tokenFor is the token that a command of this host speaks with: ASSAY_TOKEN,
-// or what the file ASSAY_TOKEN_FILE holds, or the one that serve.tokens has for a name.
-func tokenFor(path, name string) (string, error) {
+// or what the file ASSAY_TOKEN_FILE holds, or the one that serve.tokens has for
+// somebody in a role.
+func tokenFor(path string, who release.Actor, in role) (string, error) {
 	if t := os.Getenv("ASSAY_TOKEN"); t != "" {
 		return t, nil
 	}
@@ -100,15 +162,16 @@ func tokenFor(path, name string) (string, error) {
 	}
 	anybody := ""
 	for _, x := range t.list {
-		switch x.name {
-		case name:
+		switch {
+		case !x.has(in):
+		case x.name == who.Name && x.has(person) == (who.Kind == release.Person):
 			return x.text, nil
-		case "*":
+		case x.name == "*":
 			anybody = x.text
 		}
 	}
 	if anybody == "" {
-		return "", usagef("the service has the history open, and %s has no token for %q: set ASSAY_TOKEN or ASSAY_TOKEN_FILE", path, name)
+		return "", usagef("the service has the history open, and %s has no token with which %q speaks as a %s: set ASSAY_TOKEN or ASSAY_TOKEN_FILE", path, who.Name, in)
 	}
 	return anybody, nil
 }

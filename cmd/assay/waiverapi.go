@@ -38,7 +38,7 @@ func (s *service) waiverHandlers(mux *http.ServeMux) {
 		s.waivers(w, r, q.Filters)
 	})
 	mux.HandleFunc("GET "+root+"/waivers/{id}", s.waiver)
-	mux.HandleFunc("POST "+root+"/waivers/{$}", s.withToken(s.fileWaiver))
+	mux.HandleFunc("POST "+root+"/waivers/{$}", s.withPerson(s.fileWaiver))
 }
 
 // waiverLife is how long a waiver counts that came in WaiverDB's form: as long

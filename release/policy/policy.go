@@ -75,11 +75,12 @@ type file struct {
 		ProductVersion string `yaml:"product_version"`
 	} `yaml:"greenwave"`
 	Overrides []struct {
-		Users  []string `yaml:"users"`
-		Groups []string `yaml:"groups"`
-		May    []string `yaml:"may"`
-		Checks []string `yaml:"checks"`
-		Except []string `yaml:"except"`
+		Users    []string `yaml:"users"`
+		Groups   []string `yaml:"groups"`
+		Machines []string `yaml:"machines"`
+		May      []string `yaml:"may"`
+		Checks   []string `yaml:"checks"`
+		Except   []string `yaml:"except"`
 	} `yaml:"overrides"`
 	Trackers []struct {
 		Name       string   `yaml:"name"`
@@ -275,18 +276,25 @@ func (r *reader) greenwave(f *file, p *release.Policy, read func(string) ([]byte
 }
 
 func (r *reader) overrides(f *file, p *release.Policy) {
-	all := make([]string, len(release.Overrides))
-	for i, o := range release.Overrides {
-		all[i] = string(o)
+	var all []string
+	for _, o := range slices.Concat(release.Overrides, release.Rights) {
+		all = append(all, string(o))
 	}
 	for i, o := range f.Overrides {
 		at := fmt.Sprintf("$.overrides[%d]", i)
-		if len(o.Users)+len(o.Groups) == 0 || len(o.May) == 0 {
-			r.fail(at, "want users or groups, and what they may")
+		if len(o.Users)+len(o.Groups)+len(o.Machines) == 0 || len(o.May) == 0 {
+			r.fail(at, "want users, groups or machines, and what they may")
 		}
 		perm := release.Permission{Users: o.Users, Groups: o.Groups}
 		for j, m := range o.May {
-			perm.May = append(perm.May, release.Override(word(r, fmt.Sprintf("%s.may[%d]", at, j), m, "", all...)))
+			may := release.Override(word(r, fmt.Sprintf("%s.may[%d]", at, j), m, "", all...))
+			if len(o.Machines) > 0 && !slices.Contains(release.Rights, may) {
+				r.fail(fmt.Sprintf("%s.may[%d]", at, j), "machines have %v: only a person may %s", release.Rights, may)
+			}
+			perm.May = append(perm.May, may)
+		}
+		for j, g := range o.Machines {
+			perm.Machines = append(perm.Machines, r.glob(fmt.Sprintf("%s.machines[%d]", at, j), g))
 		}
 		for j, g := range o.Checks {
 			perm.Checks = append(perm.Checks, r.glob(fmt.Sprintf("%s.checks[%d]", at, j), g))
