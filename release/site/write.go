@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -15,8 +16,9 @@ import (
 // Write makes the site of in at dir and switches all of it at once: dir is a
 // symbolic link to a folder beside it, ".NAME.HASH", and a rename moves the link.
 // A reader sees the old site or the new one, whatever line a kill hits. With
-// nothing changed, nothing is written. The folder before is kept for readers who
-// are in the middle of it; older ones are removed.
+// nothing changed, nothing is written, and pages that are the same as before are
+// links to those. The folder before is kept for readers who are in the middle of
+// it; older ones are removed.
 //
 // It refuses a dir that is there and was not made by Write. One process writes to
 // one dir.
@@ -53,7 +55,7 @@ func (f Files) write(dir string) error {
 		}
 	}
 	whole := filepath.Join(parent, next)
-	if err := f.fill(parent, prefix, whole); err != nil {
+	if err := f.fill(parent, prefix, now, whole); err != nil {
 		return err
 	}
 	link := filepath.Join(parent, prefix+"link")
@@ -72,8 +74,10 @@ func (f Files) write(dir string) error {
 	return removeOld(parent, prefix, now, next)
 }
 
-// fill writes a whole folder aside and gives it its name last.
-func (f Files) fill(parent, prefix, whole string) error {
+// fill writes a whole folder aside and gives it its name last. Nearly all pages
+// of a site are those of the site before: what is on stable storage already is
+// not written again.
+func (f Files) fill(parent, prefix, before, whole string) error {
 	tmp := filepath.Join(parent, prefix+"new")
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
@@ -91,6 +95,9 @@ func (f Files) fill(parent, prefix, whole string) error {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
+		if before != "" && isLinked(filepath.Join(parent, before, name), to, f[name]) {
+			continue
+		}
 		if err := writeFile(to, f[name]); err != nil {
 			return err
 		}
@@ -104,6 +111,12 @@ func (f Files) fill(parent, prefix, whole string) error {
 		return err
 	}
 	return os.Rename(tmp, whole)
+}
+
+// isLinked makes to a link to old, if that has these bytes.
+func isLinked(old, to string, b []byte) bool {
+	was, err := os.ReadFile(old) //nolint:gosec // ours
+	return err == nil && bytes.Equal(was, b) && os.Link(old, to) == nil
 }
 
 func writeFile(to string, b []byte) error {
