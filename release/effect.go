@@ -32,6 +32,9 @@ type Effect struct {
 	Target string
 	// Due is when to try: the past unless an attempt failed or is under way.
 	Due time.Time
+	// Ready is Due but for attempts of other effects on the target that were
+	// begun and did not end: where nobody else can be at work, they are dead.
+	Ready time.Time
 	// Attempt is the number of the attempt to make, from 1.
 	Attempt int
 	// Unsure is true when an earlier attempt began and nothing says how it
@@ -81,6 +84,21 @@ type Receipt struct {
 	Ref   string
 	URL   string
 	Files []File
+	// Commits are the ostree commits that readers get, when a publisher's
+	// pointer names others than those that were tested.
+	Commits []Commit
+}
+
+// Done is the fact that an effect has happened, with what its adapter reports.
+func (e Effect) Done(r Receipt) *EffectDone {
+	f := &EffectDone{Key: e.Key, Attempt: e.Attempt, Kind: e.Kind, Ref: r.Ref, URL: r.URL, Files: r.Files, Commits: r.Commits}
+	if e.Bug != nil {
+		f.Bug = &BugNote{Tracker: e.Target, Subject: e.Bug.Subject, Print: e.Bug.Print, FirstBad: e.Bug.FirstBad}
+	}
+	if e.Publish != nil {
+		f.Pages = e.Publish.Pages
+	}
+	return f
 }
 
 // Performer does effects of one kind for one target. Every adapter is one.
@@ -196,6 +214,9 @@ const (
 	StepImages Step = "images"
 	// StepPointer switches stream metadata and pages: the release is out.
 	StepPointer Step = "pointer"
+	// StepPages is no step of a release: it makes pages and metadata anew beside
+	// the pointer that is there.
+	StepPages Step = "pages"
 )
 
 // PublishSteps is the order that is safe to stop at any line.
@@ -215,12 +236,19 @@ type PublishWork struct {
 	// revoked; Revoked is that one.
 	Fallback bool
 	Revoked  *Release
+	// Pages is a fingerprint of what pages made now will say, for the steps that
+	// publish them.
+	Pages string
 }
 
 // AnnounceWork is one announcement.
 type AnnounceWork struct {
 	// Revoked is nil for a release, and the release taken back for a revocation.
 	Revoked *Release
+	// Since and Until are from when to when the revoked release was out.
+	Since, Until time.Time
+	// Older is true when the revoked release was no longer out.
+	Older bool
 	// Release is what is out now; its Build is empty when nothing is.
 	Release Release
 	// Build is what the release is of, nil when nothing is out.

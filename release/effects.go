@@ -42,10 +42,17 @@ func Effects(p *Policy, s *State, now time.Time) []Effect {
 		if lease := sane(x.Lease, now); x.Started && lease.After(e.Due) {
 			e.Due = lease
 		}
+		e.Ready = e.Due
 		out = append(out, e)
 	}
 	rebuildEffects(p, l, add)
-	releaseEffects(p, s, l, add)
+	print := ""
+	if len(p.Targets) > 0 && len(l.turns) > 0 {
+		print = pagesPrint(p, s, now)
+	}
+	releaseEffects(p, s, l, print, add)
+	revocationEffects(p, l, now, add)
+	pagesEffects(p, l, print, add)
 	for _, t := range p.Trackers {
 		bugEffects(p, l, t, add)
 	}
@@ -115,7 +122,7 @@ func rebuildEffects(p *Policy, l *Line, add func(Effect)) {
 }
 
 // releaseEffects signs, publishes and announces what is out.
-func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
+func releaseEffects(p *Policy, s *State, l *Line, print string, add func(Effect)) {
 	out, revoked := l.Out(), l.LastRevoked()
 	if out == nil && revoked == nil {
 		return
@@ -164,13 +171,16 @@ func releaseEffects(p *Policy, s *State, l *Line, add func(Effect)) {
 		}
 		w := work
 		w.Step = step
+		if step == StepPointer {
+			w.Pages = print
+		}
 		add(Effect{Key: publishKey(t, cause, step), Kind: EffectPublish, Target: t.Name, Publish: &w})
 	}
 	if !announced {
 		return
 	}
 	for _, c := range p.Announce {
-		add(Effect{Key: key(EffectAnnounce, c.Name, cause), Kind: EffectAnnounce, Target: c.Name, Announce: announceWork(p, l, out, revoked, work.Fallback)})
+		add(Effect{Key: announceKey(c, cause), Kind: EffectAnnounce, Target: c.Name, Announce: announceWork(p, l, out, revoked, work.Fallback)})
 	}
 }
 
@@ -235,9 +245,12 @@ func isHeld(s *State, l *Line, b *Build, t Target, cause uint64) bool {
 	return isObjected(s, l, b) && !isSeen(l, t, cause)
 }
 
+// shownSteps are those that readers can see.
+var shownSteps = []Step{StepRefs, StepImages, StepPointer}
+
 // isSeen reports whether a step is done at the target that readers can see.
 func isSeen(l *Line, t Target, cause uint64) bool {
-	return slices.ContainsFunc([]Step{StepRefs, StepImages, StepPointer}, func(step Step) bool {
+	return slices.ContainsFunc(shownSteps, func(step Step) bool {
 		return l.Effect(publishKey(t, cause, step)).Done != nil
 	})
 }
@@ -303,6 +316,9 @@ func announceWork(p *Policy, l *Line, out, revoked *Release, fallback bool) *Ann
 	w := &AnnounceWork{}
 	if fallback || out == nil {
 		w.Revoked = revoked
+		if revoked != nil {
+			w.Since, w.Until = l.WasOut(revoked)
+		}
 	}
 	if out != nil {
 		w.Release = *out
@@ -315,10 +331,15 @@ func announceWork(p *Policy, l *Line, out, revoked *Release, fallback bool) *Ann
 		}
 		w.Known = failuresIn(p, b)
 	}
+	w.Bugs = openBugs(l)
+	return w
+}
+
+func openBugs(l *Line) (out []string) {
 	for _, b := range l.Bugs() {
 		if b.Open {
-			w.Bugs = append(w.Bugs, cmp.Or(b.URL, b.Ref))
+			out = append(out, cmp.Or(b.URL, b.Ref))
 		}
 	}
-	return w
+	return out
 }

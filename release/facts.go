@@ -397,6 +397,10 @@ type EffectDone struct {
 	Bug *BugNote `json:"bug,omitempty"`
 	// Files are what was made: signatures, checksum files.
 	Files []File `json:"files,omitempty"`
+	// Pages is the fingerprint of what the pages of a target say now.
+	Pages string `json:"pages,omitempty"`
+	// Commits are the ostree commits that readers of a target are given.
+	Commits []Commit `json:"commits,omitempty"`
 }
 
 // BugNote is what an effect left behind in a tracker.

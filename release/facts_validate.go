@@ -384,6 +384,9 @@ func (f *EffectDone) Validate() error {
 		v.digest("file "+x.Name, x.Digest)
 		v.link("location", x.Location)
 	}
+	v.optional("pages", f.Pages)
+	v.count("commits", len(f.Commits), maxArtifacts)
+	v.commits(f.Commits)
 	if b := f.Bug; b != nil {
 		v.name("tracker", b.Tracker)
 		v.name("subject", string(b.Subject))

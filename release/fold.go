@@ -116,7 +116,7 @@ func (s *State) fold(e Event) {
 		l = newLine(e.Stream)
 		s.streams[e.Stream] = l
 	}
-	defer l.noteOut(e.Seq)
+	defer l.noteOut(e)
 	switch f := e.Fact.(type) {
 	case *BuildSeen:
 		l.foldBuild(e, f)
@@ -166,9 +166,10 @@ func (s *State) fold(e Event) {
 
 // noteOut remembers what is out and since which event, so that each change is
 // published once.
-func (l *Line) noteOut(seq uint64) {
+func (l *Line) noteOut(e Event) {
 	if out := l.fallback(); out != l.out {
-		l.out, l.cause = out, seq
+		l.out, l.cause = out, e.Seq
+		l.turns = append(l.turns, Turn{Release: out, Cause: e.Seq, At: e.Time, Revoked: l.LastRevoked()})
 		for _, p := range l.promotions {
 			p.Lapsed = true
 		}
@@ -457,6 +458,7 @@ func (l *Line) foldEffect(e Event) {
 		}
 		x.Done, x.DoneAt, x.Started = f, e.Time, false
 		l.foldBug(f)
+		l.foldPages(f)
 	case *BugObserved:
 		for _, b := range l.bugs {
 			if b.Tracker == f.Tracker && b.Ref == f.Ref && !f.At.Before(b.observed) {

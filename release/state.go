@@ -115,16 +115,32 @@ type Line struct {
 	missing    map[string]bool
 	// dated counts the releases that had a slot.
 	dated int
-	// out is the release that is out, cause the event that made it so.
+	// out is the release that is out, cause the event that made it so; turns
+	// are both for all times, oldest first.
 	out   *Release
 	cause uint64
+	turns []Turn
+	// pages is what each target's pages were last known to say.
+	pages map[string]pagesNote
+}
+
+// Turn is a time during which one release was out, or none.
+type Turn struct {
+	// Release is nil while nothing was out.
+	Release *Release
+	// Cause is the event that began it, At when.
+	Cause uint64
+	At    time.Time
+	// Revoked is the revocation that it followed from; nil when it is simply
+	// the last release.
+	Revoked *Release
 }
 
 func newLine(name Stream) *Line {
 	return &Line{
 		Stream: name, Closed: map[SlotID]Closed{}, byID: map[BuildID]*Build{}, composes: map[string]BuildID{},
 		waivers: map[string]*Waiver{}, rebuilds: map[rebuildKey]*Rebuild{}, effects: map[EffectKey]*EffectState{},
-		bugs: map[bugKey]*Bug{}, missing: map[string]bool{},
+		bugs: map[bugKey]*Bug{}, missing: map[string]bool{}, pages: map[string]pagesNote{},
 	}
 }
 
@@ -350,6 +366,27 @@ func (l *Line) NextBuildID(compose string, day time.Time) BuildID {
 // Once that was revoked it is the last before it of which nothing bad is known:
 // neither revoked, nor marked bad, nor contradicted. It is nil when there is none.
 func (l *Line) Out() *Release { return l.out }
+
+// Turns are what was out, one after the other, oldest first; the last is Out's.
+func (l *Line) Turns() []Turn { return l.turns }
+
+// WasOut is from when to when a release was out; until is zero while it is, and
+// both are when it never was.
+func (l *Line) WasOut(r *Release) (since, until time.Time) {
+	for i, t := range l.turns {
+		if t.Release != r {
+			continue
+		}
+		if since.IsZero() {
+			since = t.At
+		}
+		until = time.Time{}
+		if i+1 < len(l.turns) {
+			until = l.turns[i+1].At
+		}
+	}
+	return since, until
+}
 
 // fallback is Out from the releases themselves.
 func (l *Line) fallback() *Release {

@@ -69,11 +69,11 @@ func (s *story) settle(until string) release.Effect {
 			if until != "" && e.Kind == release.EffectAnnounce {
 				return e
 			}
-			d := &release.EffectDone{Key: e.Key, Attempt: 1, Kind: e.Kind}
+			r := release.Receipt{}
 			if e.Bug != nil {
-				d.Ref, d.URL, d.Bug = "812", "https://tracker.example/812", &release.BugNote{Tracker: e.Target, Subject: e.Bug.Subject, Print: e.Bug.Print}
+				r.Ref, r.URL = "812", "https://tracker.example/812"
 			}
-			s.Record(release.Self, d)
+			s.Record(release.Self, e.Done(r))
 		}
 		if len(owed) == 0 {
 			break

@@ -223,13 +223,17 @@ func (e *Engine) due() (work []job, next time.Time) {
 	return work, next
 }
 
-// dueOf is when to try x: at once what an earlier process began that has gone.
-// The caller holds e.mu.
+// dueOf is when to try x: at once what an earlier process began that has gone,
+// and what waits for that to end. The caller holds e.mu.
 func (e *Engine) dueOf(x release.Effect) time.Time {
-	if x.Unsure && e.c.Alone && !e.ours[attemptOf{x.Stream, x.Key}] {
+	switch {
+	case !e.c.Alone:
+		return x.Due
+	case x.Unsure && !e.ours[attemptOf{x.Stream, x.Key}]:
 		return time.Time{}
 	}
-	return x.Due
+	// One attempt at a time is made on a target here, and it has ended.
+	return x.Ready
 }
 
 func (e *Engine) timeout(k release.EffectKind) time.Duration {
@@ -260,11 +264,7 @@ func (e *Engine) perform(ctx context.Context, j job) error {
 		end = &release.EffectFailed{Key: x.Key, Attempt: x.Attempt, Error: reports.Line(err.Error(), 1000), Retry: now.Add(wait).UTC()}
 		e.c.Tell("%s: %s failed (attempt %d, next in %s): %v", x.Stream, x.Key, x.Attempt, wait, err)
 	} else {
-		done := &release.EffectDone{Key: x.Key, Attempt: x.Attempt, Kind: x.Kind, Ref: receipt.Ref, URL: receipt.URL, Files: receipt.Files}
-		if x.Bug != nil {
-			done.Bug = &release.BugNote{Tracker: x.Target, Subject: x.Bug.Subject, Print: x.Bug.Print, FirstBad: x.Bug.FirstBad}
-		}
-		end = done
+		end = x.Done(receipt)
 		e.c.Tell("%s: %s done", x.Stream, x.Key)
 	}
 	ev, err := release.NewEvent(x.Stream, now, release.Self, end)

@@ -191,8 +191,7 @@ func TestRevocationIsPublishedAndAnnounced(t *testing.T) {
 	s.step(t)
 	s.MustSay(&release.ReleaseRevoked{Build: "20261116_01", Word: releasetest.Word("eats disks")})
 	s.step(t)
-	site := s.adapters["site"].Did()
-	last := site[len(site)-1].Publish
+	last := lastOfRelease(s)
 	if last.Step != release.StepPointer || last.Release.Build != "20261102_01" || !last.Fallback || last.Revoked.Build != "20261116_01" {
 		t.Errorf("last step: %+v", last)
 	}
@@ -206,10 +205,19 @@ func TestRevocationIsPublishedAndAnnounced(t *testing.T) {
 	// With nothing to fall back to, the pointer says so.
 	s.MustSay(&release.ReleaseRevoked{Build: "20261102_01", Word: releasetest.Word("eats disks, too")})
 	s.step(t)
-	site = s.adapters["site"].Did()
-	if last := site[len(site)-1].Publish; last.Step != release.StepPointer || last.Release.Build != "" || last.Revoked == nil {
+	if last := lastOfRelease(s); last.Step != release.StepPointer || last.Release.Build != "" || last.Revoked == nil {
 		t.Errorf("last step: %+v", last)
 	}
+}
+
+// lastOfRelease is the last step of a release that was taken.
+func lastOfRelease(s *stage) (last *release.PublishWork) {
+	for _, e := range s.adapters["site"].Did() {
+		if e.Publish.Step != release.StepPages {
+			last = e.Publish
+		}
+	}
+	return last
 }
 
 func TestMarkedBadWhileItIsStaged(t *testing.T) {
@@ -406,4 +414,32 @@ func TestRunOutlivesItsStorage(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// TestWhatAKilledProcessBeganHoldsNothingUp: another effect on the target takes
+// its place, and nobody waits for a lease of the dead.
+func TestWhatAKilledProcessBeganHoldsNothingUp(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		s := newStage(t)
+		s.config.Alone = alone
+		s.Tested("20261102_01").At("2026-11-03T12:00:00Z")
+		s.step(t)
+		s.At("2026-11-16T00:00:00Z").Tested("20261116_01").At("2026-11-17T12:00:00Z").Next()
+		for _, e := range release.Effects(s.Policy, s.State, s.Now) {
+			if e.Sign != nil {
+				s.Record(release.Self, e.Done(release.Receipt{}))
+			}
+		}
+		for _, e := range release.Effects(s.Policy, s.State, s.Now) {
+			if e.Publish != nil && e.Publish.Step == release.StepStage {
+				s.Record(release.Self, &release.EffectStarted{Key: e.Key, Attempt: 1, Lease: s.Now.Add(4 * time.Hour)})
+			}
+		}
+		s.Add(time.Minute).MustSay(&release.ReleaseRevoked{Build: "20261116_01", Word: releasetest.Word("eats disks")})
+		s.step(t)
+		last := lastOfRelease(s)
+		if back := last.Step == release.StepPointer && last.Fallback; back != alone {
+			t.Errorf("alone %t: last step %+v", alone, last)
+		}
+	}
 }

@@ -57,6 +57,7 @@ func TestTargetIsHeldOverAllStreams(t *testing.T) {
 	if got := release.Effects(s.Policy, s.State, s.Now)[0]; !got.Due.After(s.Now) {
 		t.Error("another stream is at work there")
 	}
+	s.config.Alone = false
 	e, err := New(t.Context(), s.config)
 	if err != nil {
 		t.Fatal(err)

@@ -125,16 +125,15 @@ func (l *lab) effects() {
 			return
 		}
 		for _, e := range owed {
-			done := &release.EffectDone{Key: e.Key, Attempt: e.Attempt, Kind: e.Kind}
+			var r release.Receipt
 			switch e.Kind {
 			case release.EffectBug:
-				done.Ref = fmt.Sprint(812 + len(l.State.Line(l.Policy.Stream).Bugs()))
-				done.URL = "https://tracker.example.org/issue/" + done.Ref
-				done.Bug = &release.BugNote{Tracker: e.Target, Subject: e.Bug.Subject, Print: e.Bug.Print, FirstBad: e.Bug.FirstBad}
+				r.Ref = fmt.Sprint(812 + len(l.State.Line(l.Policy.Stream).Bugs()))
+				r.URL = "https://tracker.example.org/issue/" + r.Ref
 			case release.EffectSign:
-				done.Files = l.sign(e)
+				r.Files = l.sign(e)
 			}
-			l.Record(release.Self, done)
+			l.Record(release.Self, e.Done(r))
 		}
 	}
 	panic("effects never end")
