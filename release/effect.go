@@ -249,7 +249,8 @@ type AnnounceWork struct {
 	Since, Until time.Time
 	// Older is true when the revoked release was no longer out.
 	Older bool
-	// Release is what is out now; its Build is empty when nothing is.
+	// Release is what is out now, with the ostree commits that readers get; its
+	// Build is empty when nothing is.
 	Release Release
 	// Build is what the release is of, nil when nothing is out.
 	Build *Build

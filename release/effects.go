@@ -322,6 +322,12 @@ func announceWork(p *Policy, l *Line, out, revoked *Release, fallback bool) *Ann
 	}
 	if out != nil {
 		w.Release = *out
+		for _, t := range p.Targets {
+			if x := l.Effect(publishKey(t, l.cause, StepPointer)).Done; x != nil && len(x.Commits) > 0 {
+				w.Release.Commits = x.Commits // as readers get them
+				break
+			}
+		}
 		b := l.Build(out.Build)
 		arch := out.Artifacts[0].Artifact.Arch()
 		w.Build = b

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// revocationAge is how long a revocation is news: a channel that is added to a
-// policy later need not tell of all there ever were.
-const revocationAge = 30 * 24 * time.Hour
+// RevocationAge is how long a revocation is news: pages and status warn of it so
+// long, and a channel that is added to a policy later does not tell of all there
+// ever were.
+const RevocationAge = 30 * 24 * time.Hour
 
 // announceKey is the announcement that follows from one event: a decision or a
 // revocation.
@@ -30,7 +31,7 @@ func revocationEffects(p *Policy, l *Line, now time.Time, add func(Effect)) {
 		}
 		for _, c := range p.Announce {
 			k := announceKey(c, r.Revoked.Seq)
-			if wasTold(l, c, r) || now.Sub(r.Revoked.At) > revocationAge && l.Effect(k).Attempt == 0 {
+			if wasTold(l, c, r) || now.Sub(r.Revoked.At) > RevocationAge && l.Effect(k).Attempt == 0 {
 				continue
 			}
 			add(Effect{Key: k, Kind: EffectAnnounce, Target: c.Name, Announce: revokedWork(p, l, r)})
@@ -65,6 +66,23 @@ func isReplaced(p *Policy, l *Line, r *Release) bool {
 		shown, ok := l.ShownAt(t)
 		return ok && shown.Release != r
 	})
+}
+
+// RevokedBefore are releases that were revoked not long ago, though they were not
+// out any more: what is out says nothing of them. Newest first.
+func (l *Line) RevokedBefore(now time.Time) (out []*Release) {
+	present := l.LastRevoked()
+	for _, r := range slices.Backward(l.Releases) {
+		since, until := l.WasOut(r)
+		if r.Revoked == nil || r == present || since.IsZero() || until.IsZero() || now.Sub(r.Revoked.At) > RevocationAge {
+			continue
+		}
+		if slices.ContainsFunc(out, func(o *Release) bool { return o.Build == r.Build }) || l.out != nil && l.out.Build == r.Build {
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // revokedWork is the announcement of a revocation by itself. It names as the

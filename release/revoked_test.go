@@ -224,3 +224,33 @@ func TestPagesWaitForTheFirstPointer(t *testing.T) {
 		t.Errorf("a release is on its way, and owed: %v", p)
 	}
 }
+
+// TestPublishedCommits: pages and announcements name what readers get, which
+// may be made of what was tested.
+func TestPublishedCommits(t *testing.T) {
+	h := releasetest.NewHistory(t, stream)
+	h.Tested("20261102_01").At("2026-11-03T12:00:00Z").Next()
+	promoted := release.Commit{Arch: "x86_64", Ref: "test/stable", Checksum: releasetest.Digest("20261102_01", "promoted").Hex()}
+	target := h.Policy.Targets[0]
+	for range 20 {
+		owed := release.Effects(h.Policy, h.State, h.Now)
+		if len(owed) == 0 {
+			break
+		}
+		e, r := owed[0], release.Receipt{Ref: "1"}
+		if e.Announce != nil {
+			if c := e.Announce.Release.Commits; len(c) != 1 || c[0] != promoted {
+				t.Errorf("announced: %v", c)
+			}
+		} else if got := h.State.Line(stream).PublishedAt(target); len(got) != 0 && e.Publish != nil && e.Publish.Step != release.StepPages {
+			t.Errorf("published before %s: %v", e.Key, got)
+		}
+		if e.Publish != nil && e.Publish.Step == release.StepPointer {
+			r.Commits = []release.Commit{promoted}
+		}
+		h.Record(release.Self, e.Done(r))
+	}
+	if got := h.State.Line(stream).PublishedAt(target); len(got) != 1 || len(got["20261102_01"]) != 1 || got["20261102_01"][0] != promoted {
+		t.Errorf("published: %v", got)
+	}
+}

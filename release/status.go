@@ -48,6 +48,10 @@ func StatusOf(p *Policy, s *State, now time.Time) Status {
 	if r := l.LastRevoked(); r != nil {
 		warn("%s was revoked by %s. Do not use it.", r.Build, r.Revoked)
 	}
+	for _, r := range l.RevokedBefore(now) {
+		_, until := l.WasOut(r)
+		warn("%s, which was out until %s, was revoked by %s. Do not use it.", r.Build, until.UTC().Format("2006-01-02 15:04 MST"), r.Revoked)
+	}
 	if slot, ok := lastSlot(p, s, now); ok {
 		st.Date = &slot
 		if c := l.Closed[slot.ID]; c.Build == "" && (st.Out == nil || st.Out.At.Before(slot.At)) {

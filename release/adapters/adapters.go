@@ -103,7 +103,7 @@ func Open(cfg *config.Config, o Options) (map[engine.Target]release.Performer, e
 	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
 		po := publish.Options{Spool: filepath.Join(cfg.Spool, "targets"), Signers: signers}
 		if url := cfg.Targets[name].URL; url != "" {
-			po.Documents, po.Front = o.Pages.documents(url), o.Pages.front(url)
+			po.Documents, po.Front = o.Pages.documents(name, url), o.Pages.front(name, url)
 		}
 		p, err := publish.New(name, cfg.Targets[name], po)
 		if err != nil {

@@ -1,8 +1,10 @@
 package adapters
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +17,8 @@ import (
 )
 
 // Pages makes the download site: for targets, whose pages change with their
-// pointer, and for a folder that always shows the present state.
+// pointer and when there is news, and for a folder that always shows the present
+// state. They offer nobody what cannot be downloaded yet.
 type Pages struct {
 	Config *config.Config
 	Log    release.Log
@@ -24,18 +27,18 @@ type Pages struct {
 	Now  func() time.Time
 }
 
-// documents are a stream's pages, for publishing with its pointer.
-func (p *Pages) documents(url string) func(context.Context, release.Effect) (publish.Documents, error) {
-	return func(ctx context.Context, e release.Effect) (publish.Documents, error) {
-		files, err := p.render(ctx, url, e.Stream)
+// documents are a stream's pages at a target, for publishing with its pointer.
+func (p *Pages) documents(target, url string) func(context.Context, release.Effect, publish.Pointer) (publish.Documents, error) {
+	return func(ctx context.Context, e release.Effect, ptr publish.Pointer) (publish.Documents, error) {
+		files, err := p.render(ctx, url, e.Stream, at{target, ptr})
 		return publish.Documents(files), err
 	}
 }
 
 // front are the pages above all streams.
-func (p *Pages) front(url string) func(context.Context, release.Effect) (publish.Documents, error) {
-	return func(ctx context.Context, _ release.Effect) (publish.Documents, error) {
-		files, err := p.render(ctx, url, "")
+func (p *Pages) front(target, url string) func(context.Context, release.Effect, publish.Pointer) (publish.Documents, error) {
+	return func(ctx context.Context, _ release.Effect, ptr publish.Pointer) (publish.Documents, error) {
+		files, err := p.render(ctx, url, "", at{target, ptr})
 		out := publish.Documents{}
 		for name, content := range files {
 			if !strings.HasPrefix(name, "streams/") {
@@ -46,13 +49,65 @@ func (p *Pages) front(url string) func(context.Context, release.Effect) (publish
 	}
 }
 
+// at is where pages are for: a target, with the pointer that goes there with
+// them. The zero value is the folder that shows the present state.
+type at struct {
+	target  string
+	pointer publish.Pointer
+}
+
+// readers fills in what the readers of a stream's pages can download: what was
+// published, where they find it.
+func (p *Pages) readers(s *site.Stream, l *release.Line, where at) {
+	if len(s.Policy.Targets) == 0 {
+		return // nothing is published from here, so nothing is known of it
+	}
+	for i, t := range p.targets(s, where) {
+		there := l.PublishedAt(t)
+		if s.Policy.Stream == where.pointer.Stream && where.pointer.Build != "" {
+			there[where.pointer.Build] = where.pointer.Given()
+		}
+		if i == 0 {
+			s.Published, s.Commits = map[release.BuildID]bool{}, there
+			for b := range there {
+				s.Published[b] = true
+			}
+		}
+		// Of several, readers may come to any.
+		maps.DeleteFunc(s.Published, func(b release.BuildID, _ bool) bool { _, ok := there[b]; return !ok })
+	}
+}
+
+// targets are where the readers of pages get files: the target that the pages
+// are on; for the site's own folder the one whose address its links have, else
+// all that announcements wait for.
+func (p *Pages) targets(s *site.Stream, where at) (out []release.Target) {
+	pick := func(is func(release.Target) bool) bool {
+		for _, t := range s.Policy.Targets {
+			if is(t) {
+				out = append(out, t)
+			}
+		}
+		return len(out) > 0
+	}
+	files := strings.TrimRight(cmp.Or(s.Files, p.Config.Site.URL), "/")
+	_ = pick(func(t release.Target) bool { return t.Name == where.target }) ||
+		pick(func(t release.Target) bool {
+			u := p.Config.Targets[t.Name].URL
+			return u != "" && strings.TrimRight(u, "/") == files
+		}) ||
+		pick(func(t release.Target) bool { return !t.AfterAnnounce }) ||
+		pick(func(release.Target) bool { return true })
+	return out
+}
+
 // Write writes the site into its folder, if there is to be one.
 func (p *Pages) Write(ctx context.Context) error {
 	c := p.Config.Site
 	if c.Directory == "" {
 		return nil
 	}
-	files, err := p.render(ctx, c.URL, "")
+	files, err := p.render(ctx, c.URL, "", at{})
 	if err != nil {
 		return err
 	}
@@ -65,7 +120,7 @@ func (p *Pages) Head(ctx context.Context) (seq uint64, err error) {
 	return seq, err
 }
 
-func (p *Pages) render(ctx context.Context, url string, only release.Stream) (out site.Files, err error) {
+func (p *Pages) render(ctx context.Context, url string, only release.Stream, where at) (out site.Files, err error) {
 	c := siteConfig(p.Config)
 	c.URL = url
 	in, err := c.Load(p.Config.Streams())
@@ -76,6 +131,7 @@ func (p *Pages) render(ctx context.Context, url string, only release.Stream) (ou
 	err = p.With(ctx, func(st *release.State) (err error) {
 		in.State = st
 		for i := range in.Streams {
+			p.readers(&in.Streams[i], st.Line(in.Streams[i].Policy.Stream), where)
 			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.Log, st, in.Streams[i].Policy.Stream); err != nil {
 				return err
 			}

@@ -104,6 +104,14 @@ func (s *story) revoked() release.Effect {
 	return s.settle("announce")
 }
 
+// olderRevoked is the revocation of a release that is no longer out.
+func (s *story) olderRevoked() release.Effect {
+	s.released()
+	s.settle("")
+	s.At("2026-11-18T09:00:00Z").MustSay(&release.ReleaseRevoked{Build: "20261103_01", Word: releasetest.Word("docker loses its storage")})
+	return s.settle("announce")
+}
+
 func ctx(t *testing.T) context.Context {
 	c, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(stop)
@@ -164,6 +172,9 @@ func TestMessagesOfARevocation(t *testing.T) {
 		t.Fatalf("topics: %v", got)
 	}
 	golden(t, "revoked.json", got["assay.release.revoked"])
+	s = newStory(t)
+	got = announce.Messages(t, s.options, s.olderRevoked(), announce.Forms...)
+	golden(t, "revoked-older.json", got["assay.release.revoked"])
 }
 
 func TestMessageOfARelease(t *testing.T) {

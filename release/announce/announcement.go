@@ -138,6 +138,9 @@ func (a *announcement) body() string {
 func (a *announcement) revocation(t *writer) {
 	r := a.work.Revoked
 	t.para("%s: build %s was revoked. Do not use it.", a.title(), r.Build)
+	if out := a.wasOut(); out != "" {
+		t.para("It was out %s.", out)
+	}
 	if r.Revoked != nil {
 		t.para("Why: %s", text(r.Revoked.Reason))
 		t.para("Revoked by %s on %s.", text(r.Revoked.By.String()), when(r.Revoked.At))
@@ -145,15 +148,37 @@ func (a *announcement) revocation(t *writer) {
 			t.line("Discussion: %s", u)
 		}
 	}
-	if out := a.work.Release.Build; out != "" {
-		t.para("Use %s instead, the last release that is good. It is what %s offers again.", out, a.title())
-	} else {
+	out := a.work.Release.Build
+	switch {
+	case out == "" && a.work.Older:
+		t.para("See the page below for what there is to download.")
+	case out == "":
 		t.para("There is no earlier release to go back to, and nothing to download.")
+	case a.work.Older:
+		t.para("Use %s instead, which %s offers now.", out, a.title())
+	default:
+		t.para("Use %s instead, the last release that is good. It is what %s offers again.", out, a.title())
 	}
-	t.para("Machines that run %s: go back to the deployment before (rpm-ostree rollback, or choose it in the boot menu).", r.Build)
+	if a.work.Older && out.Compare(r.Build) > 0 {
+		t.para("Machines that run %s: update them to %s.", r.Build, out)
+	} else {
+		t.para("Machines that run %s: go back to the deployment before (rpm-ostree rollback, or choose it in the boot menu).", r.Build)
+	}
 	t.line("")
 	t.line("Downloads:  %s", a.home())
 	t.line("That build: %s", a.buildPage(r.Build))
+}
+
+// wasOut is when the revoked release was out; empty when that is not known.
+func (a *announcement) wasOut() string {
+	w := a.work
+	switch {
+	case w.Since.IsZero():
+		return ""
+	case w.Until.IsZero():
+		return "since " + when(w.Since)
+	}
+	return "from " + when(w.Since) + " to " + when(w.Until)
 }
 
 func (a *announcement) release(t *writer) {

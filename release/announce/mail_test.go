@@ -235,6 +235,18 @@ func TestMailOfARevocation(t *testing.T) {
 	golden(t, "revoked.eml", []byte(strings.ReplaceAll(p.got()[1].text, "\r\n", "\n")))
 }
 
+// TestMailOfAnOlderRevocation: what is out stays, and is what to use.
+func TestMailOfAnOlderRevocation(t *testing.T) {
+	p := &post{}
+	s := newStory(t)
+	m := mailer(t, p.serve(t, "none"), s.options)
+	e := s.olderRevoked()
+	if _, err := m.Do(ctx(t), e); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "revoked-older.eml", []byte(strings.ReplaceAll(p.got()[0].text, "\r\n", "\n")))
+}
+
 func TestMailServersThatFail(t *testing.T) {
 	s := newStory(t)
 	e := s.released()

@@ -59,7 +59,7 @@ type MessageImage struct {
 	Size   int64  `json:"size"`
 }
 
-// MessageCommit is an ostree commit of a release, as it was tested.
+// MessageCommit is an ostree commit of a release, as readers get it.
 type MessageCommit struct {
 	Arch     string `json:"arch"`
 	Ref      string `json:"ref"`
@@ -102,6 +102,9 @@ type MessageRevoked struct {
 	By      string    `json:"by"`
 	At      time.Time `json:"at"`
 	Tracker string    `json:"tracker,omitempty"`
+	// Since and Until are from when to when it was out.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // twoWeekImage is one image in the TwoWeek form.
@@ -201,12 +204,21 @@ func (a *announcement) message() Message {
 		m.Bugs = append(m.Bugs, text(b))
 	}
 	if x := a.work.Revoked; x != nil {
-		m.Revoked = &MessageRevoked{Build: string(x.Build)}
+		m.Links["revoked"] = a.buildPage(x.Build)
+		m.Revoked = &MessageRevoked{Build: string(x.Build), Since: utc(a.work.Since), Until: utc(a.work.Until)}
 		if x.Revoked != nil {
 			m.Revoked.Reason, m.Revoked.By, m.Revoked.At, m.Revoked.Tracker = text(x.Revoked.Reason), text(x.Revoked.By.String()), x.Revoked.At.UTC(), link(x.Revoked.Tracker)
 		}
 	}
 	return m
+}
+
+// utc leaves no moment none.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
 }
 
 func changesOf(list []packages.Change) MessageChanges {

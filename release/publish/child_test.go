@@ -75,13 +75,17 @@ func runChild(file string) error {
 	return nil
 }
 
-// pages is a page of which each release has another.
-func pages(_ context.Context, e release.Effect) (Documents, error) {
+// pages is a page of which each release has another, and news besides.
+func pages(_ context.Context, e release.Effect, p Pointer) (Documents, error) {
 	build := "nothing"
-	if e.Publish.Release.Build != "" {
-		build = string(e.Publish.Release.Build)
+	if p.Build != "" {
+		build = string(p.Build)
 	}
-	return Documents{"index.html": []byte("<p>" + build), "more/stream.json": []byte(`"` + build + `"`)}, nil
+	out := Documents{"index.html": []byte("<p>" + build), "more/stream.json": []byte(`"` + build + `"`), "news.html": []byte(e.Publish.Pages)}
+	if e.Publish.Pages == "" {
+		out["first.html"] = nil
+	}
+	return out, nil
 }
 
 // overSocket dials a unix socket instead of whatever is asked for.

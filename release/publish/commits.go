@@ -21,7 +21,7 @@ type published struct {
 	arch          artifact.Arch
 	ref, checksum string
 	tested        string
-	repo          string
+	repo, version string
 	raw, detached []byte
 }
 
@@ -64,7 +64,7 @@ func (j *job) commits(ctx context.Context) (out []published, err error) {
 		if err != nil {
 			return nil, err
 		}
-		p := published{arch: c.Arch, ref: c.Ref, checksum: c.Checksum, tested: c.Checksum, repo: c.Repo, raw: tested}
+		p := published{arch: c.Arch, ref: c.Ref, checksum: c.Checksum, tested: c.Checksum, repo: c.Repo, version: c.Version, raw: tested}
 		if b := promoted[c.Checksum]; b != nil {
 			if err := sign.CheckPromotion(c.Checksum, tested, b); err != nil {
 				return nil, err

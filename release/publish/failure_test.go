@@ -240,8 +240,8 @@ func TestDocumentationIsPublishedAsItWasWhenStaged(t *testing.T) {
 func TestFrontPageFollowsThePointer(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, inDirectory(t))
-	b.publisher.opt.Front = func(_ context.Context, e release.Effect) (Documents, error) {
-		return Documents{"index.html": []byte(e.Publish.Release.Build)}, nil
+	b.publisher.opt.Front = func(_ context.Context, _ release.Effect, p Pointer) (Documents, error) {
+		return Documents{"index.html": []byte(p.Build)}, nil
 	}
 	for i, id := range []release.BuildID{"20261102_01", "20261116_01"} {
 		b.publish(t, b.effects(t, id, uint64(2+i)))
@@ -262,7 +262,7 @@ func TestPathsThatLeaveTheTargetAreRefused(t *testing.T) {
 	e := b.effects(t, "20261102_01", 2)
 	b.publish(t, e[:4])
 	for _, name := range []string{"../../index.html", "/index.html", "release.json"} {
-		b.publisher.opt.Documents = func(context.Context, release.Effect) (Documents, error) {
+		b.publisher.opt.Documents = func(context.Context, release.Effect, Pointer) (Documents, error) {
 			return Documents{name: []byte("x")}, nil
 		}
 		if _, err := b.publisher.Do(t.Context(), e[4]); err == nil {
@@ -271,7 +271,7 @@ func TestPathsThatLeaveTheTargetAreRefused(t *testing.T) {
 	}
 	b.publisher.opt.Documents = pages
 	for _, name := range []string{"repo/refs/heads/x", "../index.html", ".assay/state/test-43.json"} {
-		b.publisher.opt.Front = func(context.Context, release.Effect) (Documents, error) {
+		b.publisher.opt.Front = func(context.Context, release.Effect, Pointer) (Documents, error) {
 			return Documents{name: []byte("x")}, nil
 		}
 		if _, err := b.publisher.Do(t.Context(), e[4]); err == nil {

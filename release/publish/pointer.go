@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"assay/artifact"
 	"assay/release"
 	"assay/release/sign/commit"
 )
@@ -45,10 +47,19 @@ type PointerFile struct {
 // tested: another one where the release needed a commit of its own, with the
 // same content.
 type PointerCommit struct {
-	Arch   string `json:"arch"`
-	Ref    string `json:"ref"`
-	Commit string `json:"commit"`
-	Tested string `json:"tested"`
+	Arch    string `json:"arch"`
+	Ref     string `json:"ref"`
+	Commit  string `json:"commit"`
+	Tested  string `json:"tested"`
+	Version string `json:"version,omitempty"`
+}
+
+// Given are the commits as readers get them.
+func (p Pointer) Given() (out []release.Commit) {
+	for _, c := range p.Commits {
+		out = append(out, release.Commit{Arch: artifact.Arch(c.Arch), Ref: c.Ref, Checksum: c.Commit, Version: c.Version})
+	}
+	return out
 }
 
 // PointerRevoked is a release that must not be used.
@@ -69,18 +80,28 @@ func (j *job) pointer(ctx context.Context) error {
 			return err
 		}
 	}
-	docs := Documents{}
-	if j.opt.Documents != nil {
-		var err error
-		if docs, err = j.opt.Documents(ctx, j.effect); err != nil {
-			return fmt.Errorf("cannot make the pages: %w", err)
-		}
-	}
 	b, err := json.MarshalIndent(ptr, "", "  ")
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{pointerFile: append(b, '\n')}
+	if err := j.switchTo(ctx, ptr, append(b, '\n')); err != nil {
+		return err
+	}
+	j.given = ptr.Given()
+	return j.tidy()
+}
+
+// switchTo makes the pages for readers who are given what the pointer says, and
+// gives them both at once.
+func (j *job) switchTo(ctx context.Context, ptr Pointer, raw []byte) error {
+	docs := Documents{}
+	if j.opt.Documents != nil {
+		var err error
+		if docs, err = j.opt.Documents(ctx, j.effect, ptr); err != nil {
+			return fmt.Errorf("cannot make the pages: %w", err)
+		}
+	}
+	files := map[string][]byte{pointerFile: raw}
 	for name, content := range docs {
 		if files[name] != nil {
 			return fmt.Errorf("a page is called %s, as the pointer is", name)
@@ -92,7 +113,7 @@ func (j *job) pointer(ctx context.Context) error {
 		return err
 	}
 	s.public = []place{{"", streamsDir + "/" + string(j.stream)}}
-	if err := j.store.swap(ctx, s); err != nil {
+	if err := j.swap(ctx, s); err != nil {
 		return err
 	}
 	j.at("pointer switched")
@@ -100,21 +121,42 @@ func (j *job) pointer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if string(got) != string(files[pointerFile]) {
+	if string(got) != string(raw) {
 		return fmt.Errorf("the pointer was switched, and %s is another still", j.pointerPath())
 	}
-	if err := j.front(ctx); err != nil {
+	return j.front(ctx, ptr)
+}
+
+// pages makes the pages anew beside the pointer that is there, which stays as
+// it is.
+func (j *job) pages(ctx context.Context) error {
+	if j.opt.Documents == nil && j.opt.Front == nil {
+		return nil
+	}
+	raw, err := j.store.read(ctx, j.pointerPath(), maxDocument)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the target had a pointer, and %s is gone: %w", j.pointerPath(), err)
+	}
+	if err != nil {
 		return err
 	}
-	return j.tidy()
+	var ptr Pointer
+	if err := json.Unmarshal(raw, &ptr); err != nil || ptr.Stream != j.stream {
+		return fmt.Errorf("cannot read %s of the target: it is no pointer of %s: %w", j.pointerPath(), j.stream, errors.Join(err))
+	}
+	if err := j.switchTo(ctx, ptr, raw); err != nil {
+		return err
+	}
+	// What of a release is on its way stays in the spool.
+	return os.RemoveAll(j.local(setsDir))
 }
 
 // front replaces the pages at the root.
-func (j *job) front(ctx context.Context) error {
+func (j *job) front(ctx context.Context, ptr Pointer) error {
 	if j.opt.Front == nil {
 		return nil
 	}
-	docs, err := j.opt.Front(ctx, j.effect)
+	docs, err := j.opt.Front(ctx, j.effect, ptr)
 	if err != nil {
 		return fmt.Errorf("cannot make the front page: %w", err)
 	}
@@ -159,7 +201,7 @@ func (j *job) release(ctx context.Context, ptr *Pointer) error {
 		return err
 	}
 	for _, c := range commits {
-		ptr.Commits = append(ptr.Commits, PointerCommit{string(c.arch), c.ref, c.checksum, c.tested})
+		ptr.Commits = append(ptr.Commits, PointerCommit{string(c.arch), c.ref, c.checksum, c.tested, c.version})
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"assay/release"
@@ -37,12 +38,12 @@ type Options struct {
 	// Signers sign the summary of the ostree repository, and the commits of a
 	// fallback. None leaves the summary unsigned.
 	Signers []Signer
-	// Documents makes the pages and metadata that change with a release; nil is
-	// none but the pointer.
-	Documents func(ctx context.Context, e release.Effect) (Documents, error)
+	// Documents makes the pages and metadata of a stream, for readers who are
+	// given what the pointer says; nil is none but the pointer.
+	Documents func(ctx context.Context, e release.Effect, p Pointer) (Documents, error)
 	// Front makes pages at the root of the target, such as the list of streams.
 	// They follow the pointer, each replaced by itself.
-	Front func(ctx context.Context, e release.Effect) (Documents, error)
+	Front func(ctx context.Context, e release.Effect, p Pointer) (Documents, error)
 	// Transport is for tests; nil is the usual one.
 	Transport http.RoundTripper
 }
@@ -125,12 +126,12 @@ func (p *Publisher) do(ctx context.Context, e release.Effect) (release.Receipt, 
 		return release.Receipt{}, err
 	}
 	steps := map[release.Step]func(context.Context) error{release.StepStage: j.stage, release.StepObjects: j.objects,
-		release.StepRefs: j.refs, release.StepImages: j.images, release.StepPointer: j.pointer}
+		release.StepRefs: j.refs, release.StepImages: j.images, release.StepPointer: j.pointer, release.StepPages: j.pages}
 	take := steps[e.Publish.Step]
 	if take == nil {
 		return release.Receipt{}, fmt.Errorf("step %.40q is none of %v: %w", e.Publish.Step, release.PublishSteps, release.ErrPermanent)
 	}
-	if e.Publish.Step != release.StepStage && e.Publish.Step != release.StepObjects {
+	if slices.Contains([]release.Step{release.StepRefs, release.StepImages, release.StepPointer}, e.Publish.Step) {
 		if err := j.claim(ctx); err != nil {
 			return release.Receipt{}, err
 		}
@@ -138,7 +139,7 @@ func (p *Publisher) do(ctx context.Context, e release.Effect) (release.Receipt, 
 	if err := take(ctx); err != nil {
 		return release.Receipt{}, err
 	}
-	r := release.Receipt{Ref: string(e.Publish.Step)}
+	r := release.Receipt{Ref: string(e.Publish.Step), Commits: j.given}
 	if p.config.URL != "" {
 		r.URL = strings.TrimSuffix(p.config.URL, "/") + "/" + j.pointerPath()
 	}
@@ -174,6 +175,8 @@ type job struct {
 	// checked are files of the spool whose digests were found to be right, by
 	// their paths.
 	checked map[string]entry
+	// given are the ostree commits that the pointer names, once it is switched.
+	given []release.Commit
 }
 
 func (p *Publisher) newJob(e release.Effect) (*job, error) {
@@ -182,13 +185,16 @@ func (p *Publisher) newJob(e release.Effect) (*job, error) {
 		return nil, err // it becomes a folder
 	}
 	if j.build == "" {
-		if e.Publish.Step != release.StepPointer {
+		if e.Publish.Step != release.StepPointer && e.Publish.Step != release.StepPages {
 			return nil, fmt.Errorf("there is no release: %w", release.ErrPermanent)
 		}
 		return j, nil
 	}
 	if err := j.build.Validate(); err != nil {
 		return nil, err
+	}
+	if e.Publish.Step == release.StepPages {
+		return j, nil // it is about what is there
 	}
 	if e.Publish.Build == nil || e.Publish.Build.ID != j.build {
 		return nil, fmt.Errorf("it is not the build of the release: %w", release.ErrPermanent)
@@ -217,32 +223,40 @@ type state struct {
 	Build release.BuildID `json:"build"`
 }
 
+// stateFile is our own account of the stream, at the target.
+func (j *job) stateFile() string { return stateDir + "/" + string(j.stream) + ".json" }
+
+// claimed is the last claim of the stream at the target; none is zero.
+func (j *job) claimed(ctx context.Context) (s state, err error) {
+	b, err := j.store.read(ctx, j.stateFile(), 4096)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		if err := json.Unmarshal(b, &s); err != nil {
+			return s, fmt.Errorf("cannot read %s of the target, which says how far it is: %w", j.stateFile(), err)
+		}
+	}
+	return s, err
+}
+
 // claim marks the target before anything changes that readers see, and refuses
 // when a later release was there before.
 func (j *job) claim(ctx context.Context) error {
-	file := stateDir + "/" + string(j.stream) + ".json"
 	mine := state{j.cause(), j.build}
-	b, err := j.store.read(ctx, file, 4096)
-	if err == nil {
-		var s state
-		if err := json.Unmarshal(b, &s); err != nil {
-			return fmt.Errorf("cannot read %s of the target, which says how far it is: %w", file, err)
-		}
-		if s == mine {
-			return nil
-		}
-		if s.Cause > mine.Cause {
-			return fmt.Errorf("the target has a later release (%s, event %d) than this one (event %d); if its history was begun anew, remove %s there: %w",
-				s.Build, s.Cause, mine.Cause, file, release.ErrPermanent)
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	s, err := j.claimed(ctx)
+	if err != nil || s == mine {
 		return err
 	}
-	b, err = json.Marshal(mine)
+	if s.Cause > mine.Cause {
+		return fmt.Errorf("the target has a later release (%s, event %d) than this one (event %d); if its history was begun anew, remove %s there: %w",
+			s.Build, s.Cause, mine.Cause, j.stateFile(), release.ErrPermanent)
+	}
+	b, err := json.Marshal(mine)
 	if err != nil {
 		return err
 	}
-	it, err := j.spoolFile(file, b)
+	it, err := j.spoolFile(j.stateFile(), b)
 	if err != nil {
 		return err
 	}

@@ -234,6 +234,8 @@ func conform(t *testing.T, target testTarget) {
 		t.Errorf("left in the staging place: %q", left)
 	}
 
+	refreshed(t, b)
+
 	// A publisher that slept is not let in front of a later one.
 	for _, e := range first[2:] {
 		if _, err := b.publisher.Do(t.Context(), e); err == nil || !strings.Contains(err.Error(), "later release") {

@@ -250,7 +250,7 @@ func (j *job) refs(ctx context.Context) error {
 	if files["summary.sig"] == nil {
 		s.public = slices.Delete(s.public, 1, 2)
 	}
-	if err := j.store.swap(ctx, s); err != nil {
+	if err := j.swap(ctx, s); err != nil {
 		return err
 	}
 	j.at("refs switched")

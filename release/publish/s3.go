@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -264,6 +265,29 @@ func (b *bucket) swap(ctx context.Context, s set) error {
 		}
 		if err := b.send(ctx, s.dir()+"/"+f, at, cacheShortly, ""); err != nil {
 			return err
+		}
+	}
+	return b.leaveOut(ctx, s)
+}
+
+// leaveOut removes what an earlier generation of a set had and this one has not:
+// pages that nothing links to any more.
+func (b *bucket) leaveOut(ctx context.Context, s set) error {
+	for _, p := range s.public {
+		if p.in != "" {
+			continue
+		}
+		there, err := b.sizes(ctx, p.at)
+		if err != nil {
+			return err
+		}
+		for f := range there {
+			if slices.Contains(s.files, strings.TrimPrefix(f, p.at+"/")) {
+				continue
+			}
+			if err := b.client.RemoveObject(ctx, b.Bucket, b.key(f), minio.RemoveObjectOptions{}); err != nil {
+				return b.fail("remove", f, err)
+			}
 		}
 	}
 	return nil

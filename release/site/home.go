@@ -165,6 +165,12 @@ func (v *view) alerts() (out []alert) {
 		}
 		out = append(out, a)
 	}
+	for _, r := range v.l.RevokedBefore(v.in.Now) {
+		out = append(out, v.revokedBefore(r))
+		if len(out) == maxAlerts {
+			break
+		}
+	}
 	if b := v.currentBuild(); b != nil && b.MarkedBad {
 		out = append(out, alert{Class: "bad", Icon: "cross", Title: string(b.ID) + " was marked bad.", Text: []string{said(b.Marked)}, Links: v.linksOf(b.Marked, "")})
 	}
@@ -181,6 +187,26 @@ func (v *view) alerts() (out []alert) {
 		out = append(out, alert{Class: "open", Icon: "bang", Title: "The record of releases is damaged.", Text: []string{"Nothing new is released until somebody has looked. What is offered here was released before."}})
 	}
 	return out
+}
+
+// maxAlerts bounds the warnings of revocations.
+const maxAlerts = 4
+
+// revokedBefore warns those who have a release that was no longer out when it
+// was revoked.
+func (v *view) revokedBefore(r *release.Release) alert {
+	since, until := v.l.WasOut(r)
+	a := alert{Class: "bad", Icon: "cross", Title: string(r.Build) + " was revoked. Do not use it.",
+		Text:  []string{said(r.Revoked), fmt.Sprintf("It was out from %s to %s.", on(since).Human, on(until).Human)},
+		Links: v.linksOf(r.Revoked, release.SubjectOfRevocation(r.Build))}
+	if c := v.current; c != nil {
+		verb := "go back"
+		if c.Build.Compare(r.Build) > 0 {
+			verb = "be updated"
+		}
+		a.Text = append(a.Text, fmt.Sprintf("Machines that have it should %s to %s, which is below.", verb, c.Build))
+	}
+	return a
 }
 
 func (v *view) stale() alert {

@@ -42,6 +42,9 @@ type UpdateMetadata struct {
 	Barrier *UpdateReason  `json:"barrier,omitempty"`
 	Deadend *UpdateReason  `json:"deadend,omitempty"`
 	Rollout *UpdateRollout `json:"rollout,omitempty"`
+	// Revoked is ours: readers of the CoreOS form pass over it. A revoked release
+	// is no dead end once machines can leave it for a newer one.
+	Revoked *UpdateReason `json:"revoked,omitempty"`
 }
 
 // UpdateReason is a URL, or a sentence where there is none.
@@ -120,7 +123,7 @@ func (v *view) renderMetadata(out Files, prefix string) error {
 	docs := map[string]any{"stream.json": v.streamMetadata(), "releases.json": v.index(), "updates.json": v.updates()}
 	for i, r := range v.releases {
 		if i < maxBuildPages {
-			docs["releases/"+string(r.Build)+".json"] = v.releaseMetadata(r)
+			docs["releases/"+string(r.Build)+".json"] = releaseOf{v.releaseMetadata(r), revokedBecause(r)}
 		}
 	}
 	for name, doc := range docs {
@@ -260,6 +263,33 @@ func (v *view) cloud(b release.BuildID) (out []CloudImage) {
 	return out[:min(len(out), maxCloud)]
 }
 
+// releaseOf is CoreOS release metadata, and whether the release was revoked.
+type releaseOf struct {
+	coreos.Release
+	Revoked *UpdateReason `json:"revoked,omitempty"`
+}
+
+// indexOf is the CoreOS release index with the same.
+type indexOf struct {
+	Note     string          `json:"note"`
+	Releases []indexRelease  `json:"releases"`
+	Metadata coreos.Metadata `json:"metadata"`
+	Stream   string          `json:"stream"`
+}
+
+type indexRelease struct {
+	coreos.IndexRelease
+	Revoked *UpdateReason `json:"revoked,omitempty"`
+}
+
+// revokedBecause is why a release was taken back, nil if it was not.
+func revokedBecause(r *release.Release) *UpdateReason {
+	if r.Revoked == nil {
+		return nil
+	}
+	return &UpdateReason{reports.Line(cmp.Or(link(r.Revoked.Tracker), r.Revoked.Reason), maxText)}
+}
+
 func (v *view) releaseMetadata(r *release.Release) coreos.Release {
 	out := coreos.Release{Release: string(r.Build), Stream: string(v.p.Stream), Architectures: map[string]coreos.Arch{},
 		Metadata: coreos.Metadata{LastModified: r.At.UTC().Format(time.RFC3339)}}
@@ -320,8 +350,8 @@ func (v *view) commits(r *release.Release) []release.Commit {
 }
 
 // index lists all releases whose files were published, oldest first.
-func (v *view) index() coreos.Index {
-	out := coreos.Index{Note: indexNote, Stream: string(v.p.Stream), Metadata: coreos.Metadata{LastModified: v.modified()}, Releases: []coreos.IndexRelease{}}
+func (v *view) index() indexOf {
+	out := indexOf{Note: indexNote, Stream: string(v.p.Stream), Metadata: coreos.Metadata{LastModified: v.modified()}, Releases: []indexRelease{}}
 	for i, r := range v.releases {
 		if i >= maxBuildPages || r == v.onItsWay() || slices.ContainsFunc(v.releases[:i], func(n *release.Release) bool { return n.Build == r.Build }) {
 			continue
@@ -330,7 +360,7 @@ func (v *view) index() coreos.Index {
 		for _, c := range v.commits(r) {
 			e.Commits = append(e.Commits, coreos.IndexReleaseCommit{Architecture: string(c.Arch), Checksum: c.Checksum})
 		}
-		out.Releases = append(out.Releases, e)
+		out.Releases = append(out.Releases, indexRelease{e, revokedBecause(r)})
 	}
 	slices.Reverse(out.Releases)
 	return out
@@ -338,7 +368,8 @@ func (v *view) index() coreos.Index {
 
 // updates tells machines where to go: to what is out, through barriers, and
 // nowhere from a revoked release while nothing newer is out. Once there is, the
-// dead end is taken away, so that machines leave the bad release for it.
+// dead end is taken away, so that machines leave the bad release for it; that it
+// was revoked stays.
 func (v *view) updates() Updates {
 	u := Updates{Stream: string(v.p.Stream), Metadata: stream.Metadata{LastModified: v.modified()}, Releases: []UpdateRelease{}}
 	at := map[release.BuildID]*UpdateMetadata{}
@@ -348,12 +379,17 @@ func (v *view) updates() Updates {
 		}
 		return at[b]
 	}
-	deadEnds, previous := 0, false
+	revoked, previous := 0, false
 	for _, r := range v.releases {
+		if r.Revoked != nil && revoked < maxRevoked && (v.current == nil || r.Build != v.current.Build) {
+			of(r.Build).Revoked = revokedBecause(r)
+			if v.current == nil || r.Build.Compare(v.current.Build) > 0 {
+				of(r.Build).Deadend = revokedBecause(r)
+			}
+			revoked++
+			continue
+		}
 		switch {
-		case r.Revoked != nil && (v.current == nil || r.Build.Compare(v.current.Build) > 0) && deadEnds < maxDeadEnds:
-			of(r.Build).Deadend = &UpdateReason{reports.Line(cmp.Or(link(r.Revoked.Tracker), r.Revoked.Reason), maxText)}
-			deadEnds++
 		case v.current == nil || r.Revoked != nil:
 		case r == v.current:
 			of(r.Build).Rollout = v.rollout(r)

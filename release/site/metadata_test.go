@@ -47,8 +47,16 @@ func TestStreamMetadata(t *testing.T) {
 	if r.Architectures["aarch64"].Commit == "" || r.Architectures["aarch64"].Media.Metal.Artifacts["raw.xz"].Disk.Location != location || r.Architectures["x86_64"].Media.Aws.Images["us-east-1"].Image == "" {
 		t.Errorf("%+v", r)
 	}
-	var index coreos.Index
-	strict(t, f["streams/fedora-43/releases.json"], &index)
+	var index coreos.Index // whose readers pass over what is ours
+	if err := json.Unmarshal(f["streams/fedora-43/releases.json"], &index); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []string{"20261117_01", "20261124_01"} {
+		revoked := strings.Contains(string(f["streams/fedora-43/releases/"+b+".json"]), `"revoked"`)
+		if revoked != (b == "20261124_01") || strings.Count(string(f["streams/fedora-43/releases.json"]), `"revoked"`) != 1 {
+			t.Errorf("%s: revoked %t in\n%s", b, revoked, f["streams/fedora-43/releases.json"])
+		}
+	}
 	var versions []string
 	for _, e := range index.Releases {
 		versions = append(versions, e.Version)
@@ -97,7 +105,7 @@ func TestUpdatesAfterARevocation(t *testing.T) {
 	l.build("20261214_01")
 	l.At("2026-12-15T12:05:00Z").Next()
 	u = updatesOf(t, in, "fedora-43")
-	if m, ok := u["20261124_01"]; ok {
+	if m := u["20261124_01"]; m.Deadend != nil || m.Rollout != nil || m.Revoked == nil {
 		t.Errorf("revoked, with a newer one out: %+v", m)
 	}
 	if m := u["20261214_01"]; m.Rollout == nil || m.Rollout.StartEpoch != l.Now.Unix() || m.Rollout.DurationMinutes != 48*60 || m.Rollout.StartPercentage != 0 {
@@ -117,6 +125,51 @@ func TestUpdatesWithNothingLeft(t *testing.T) {
 	u := updatesOf(t, site.Input{URL: "https://example.org", State: l.State, Now: l.Now.Add(time.Hour), Streams: []site.Stream{{Policy: l.Policy}}}, "new")
 	if len(u) != 1 || u["20261103_01"].Deadend == nil || u["20261103_01"].Deadend.Reason != "eats disks" {
 		t.Errorf("%+v", u)
+	}
+}
+
+// TestRevocationOfAnOlderRelease: it is on every page that has the release, and
+// machines may leave it.
+func TestRevocationOfAnOlderRelease(t *testing.T) {
+	l := newLab(t)
+	l.Policy = policy("new", "New OS")
+	for _, b := range []release.BuildID{"20261103_01", "20261117_01"} {
+		l.At(string(b[:4]) + "-" + string(b[4:6]) + "-" + string(b[6:8]) + "T12:10:00Z")
+		l.build(b)
+	}
+	in := site.Input{URL: "https://example.org", State: l.State, Now: l.Now.Add(time.Hour), Streams: []site.Stream{{Policy: l.Policy}}}
+	if home := page(t, render(t, in), "streams/new/index.html"); strings.Contains(home, "revoked") {
+		t.Fatalf("nothing was revoked:\n%s", home)
+	}
+	l.MustSay(&release.ReleaseRevoked{Build: "20261103_01", Word: release.Word{Reason: "eats disks", Tracker: "https://tracker.example.org/issue/820"}})
+	l.effects()
+	f := render(t, in)
+	home := page(t, f, "streams/new/index.html")
+	for _, want := range []string{"20261103_01 was revoked. Do not use it.", "Eats disks", "It was out from 3 November 2026 to 17 November 2026", "should be updated to 20261117_01", "Bug "} {
+		if !strings.Contains(home, want) {
+			t.Errorf("the page lacks %q:\n%s", want, home)
+		}
+	}
+	for _, name := range []string{"releases.html", "builds/20261103_01.html", "history.html"} {
+		if !strings.Contains(page(t, f, "streams/new/"+name), "revoked") {
+			t.Errorf("%s does not say it", name)
+		}
+	}
+	if !strings.Contains(string(f["streams/new/releases.atom"]), "20261103_01 was revoked") {
+		t.Error("the feed does not say it")
+	}
+	u := updatesOf(t, in, "new")
+	if m := u["20261103_01"]; m.Revoked == nil || m.Revoked.Reason != "https://tracker.example.org/issue/820" || m.Deadend != nil || m.Rollout != nil {
+		t.Errorf("updates: %+v", m)
+	}
+	if m := u["20261117_01"]; m.Revoked != nil || m.Rollout == nil {
+		t.Errorf("updates: %+v", m)
+	}
+	// In time it is history: on the pages of releases, and no warning any more.
+	in.Now = in.Now.AddDate(0, 2, 0)
+	f = render(t, in)
+	if strings.Contains(page(t, f, "streams/new/index.html"), "Do not use it") || !strings.Contains(page(t, f, "streams/new/releases.html"), "revoked") {
+		t.Error("two months later")
 	}
 }
 

@@ -43,8 +43,8 @@ type Stream struct {
 	// empty.
 	Files string
 	// Published says which builds have their files there; nil is every release.
-	// A release whose files are not there is shown as on its way, an old one as
-	// no longer kept.
+	// A release whose files are not there is shown as on its way, and the one
+	// before is offered; an old one is shown as no longer kept.
 	Published map[release.BuildID]bool
 	// Keys are public keys to verify with, the current one first.
 	Keys []Key
@@ -112,7 +112,7 @@ const (
 	maxText        = 600 // bytes of a sentence
 	maxName        = 200
 	maxChanges     = 200 // packages of each kind of change
-	maxDeadEnds    = 200
+	maxRevoked     = 200 // in the update metadata
 	maxCriteria    = 40
 	maxExplanation = 30 << 10
 )
@@ -215,12 +215,7 @@ func newView(in *Input, s *Stream) (*view, error) {
 	v.signed = v.l.SignedFiles()
 	v.releases = slices.Clone(v.l.Releases)
 	slices.Reverse(v.releases)
-	for _, r := range v.releases {
-		if r.Revoked == nil && v.has(r.Build) {
-			v.current = r
-			break
-		}
-	}
+	v.current = v.offered()
 	v.pages = map[release.BuildID]bool{}
 	for b := range v.l.Builds() {
 		if len(v.recent) == maxMatrix {
@@ -235,6 +230,23 @@ func newView(in *Input, s *Stream) (*view, error) {
 	var err error
 	v.keys, err = publicKeys(s.Keys)
 	return v, err
+}
+
+// offered is what is out or, while that cannot be had, what was before it. What
+// is known to be bad is not gone back to.
+func (v *view) offered() *release.Release {
+	for i, t := range slices.Backward(v.l.Turns()) {
+		r := t.Release
+		if r == nil {
+			return nil // nothing was out
+		}
+		b := v.l.Build(r.Build)
+		bad := b != nil && (b.MarkedBad || b.Contradiction != "") && v.l.LastRevoked() != nil && i < len(v.l.Turns())-1
+		if r.Revoked == nil && !bad && v.has(r.Build) {
+			return r
+		}
+	}
+	return nil
 }
 
 // has reports whether the files of a build are published.
