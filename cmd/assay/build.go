@@ -74,6 +74,15 @@ func onBuild(c *cobra.Command, f *stageFlags, w *wordFlags, name string, fact fu
 	})
 }
 
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("want one %s, got %d; see `%s --help`", what, len(args), c.CommandPath())
+		}
+		return nil
+	}
+}
+
 func oneArg(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != 1 {

@@ -36,24 +36,12 @@ such a finding is open nothing is released, until a person has looked and says s
 	return c
 }
 
-// openNew opens a history that may be made by it.
-func (f *stageFlags) openNew(c *cobra.Command) (*config.Config, *history.History, time.Time, error) {
-	cfg, err := f.readConfig()
-	if err != nil {
-		return nil, nil, time.Time{}, err
-	}
-	now, err := f.now(cfg)
-	if err != nil {
-		return nil, nil, now, err
-	}
-	if now.IsZero() {
-		now = time.Now()
-	}
-	if cfg.History.URL == "" && hasHistory(cfg) {
-		return nil, nil, now, usagef("there is a history in %s already: `assay history verify` looks at it", cfg.History.Dir)
-	}
-	h, err := openHistory(c.Context(), cfg, func(format string, args ...any) { fmt.Fprintf(c.ErrOrStderr(), "assay: "+format+"\n", args...) })
-	return cfg, h, now, err
+func existsAlready(cfg *config.Config) error {
+	return usagef("there is a history in %s already: `assay history verify` looks at it", cfg.History.Dir)
+}
+
+func teller(c *cobra.Command) func(string, ...any) {
+	return func(format string, args ...any) { fmt.Fprintf(c.ErrOrStderr(), "assay: "+format+"\n", args...) }
 }
 
 func newHistoryInitCommand() *cobra.Command {
@@ -64,7 +52,21 @@ func newHistoryInitCommand() *cobra.Command {
 		Example: `  assay history init --config /etc/assay/assay.yaml`,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, h, now, err := f.openNew(c)
+			cfg, err := f.readConfig()
+			if err != nil {
+				return err
+			}
+			now, err := f.now(cfg)
+			if err != nil {
+				return err
+			}
+			if now.IsZero() {
+				now = time.Now()
+			}
+			if cfg.History.URL == "" && hasHistory(cfg) {
+				return existsAlready(cfg)
+			}
+			h, err := openHistory(c.Context(), cfg, teller(c))
 			if err != nil {
 				return err
 			}
@@ -95,21 +97,20 @@ func newHistoryInitCommand() *cobra.Command {
 func newHistoryVerifyCommand() *cobra.Command {
 	f := &stageFlags{}
 	c := &cobra.Command{
-		Use:   "verify",
-		Short: "Check the whole history; status 3 when something is wrong with it",
+		Use:   "verify [EXPORT]",
+		Short: "Check the whole history, or an export; status 3 when something is wrong with it",
 		Long: `Reads the whole history and checks its chain. When you suspect damage, copy the
 folder first: the event store mends itself when it is opened, by any command, and
-may drop what it cannot read.`,
+may drop what it cannot read.
+
+With a file (- is standard input) it checks an export: each line, and that it
+was not cut off.`,
 		Example: `  assay history verify
-  assay history verify --json | jq '.findings[].text'`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			r, err := history.Verify(c.Context(), s.log)
+  assay history verify --json | jq '.findings[].text'
+  assay history verify backup-2026-11-21.jsonl`,
+		Args: atMostOne("EXPORT"),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := f.verify(c, args)
 			if err != nil {
 				return err
 			}
@@ -127,6 +128,40 @@ may drop what it cannot read.`,
 	f.addTo(c)
 	f.jsonTo(c)
 	return c
+}
+
+// verify reads the history, or the export that is named.
+func (f *stageFlags) verify(c *cobra.Command, args []string) (history.Report, error) {
+	if len(args) > 0 {
+		in, err := input(c, args[0])
+		if err != nil {
+			return history.Report{}, err
+		}
+		defer func() { _ = in.Close() }()
+		r, err := history.VerifyExport(in)
+		if err != nil {
+			return r, &refusedError{fmt.Errorf("%s: %w", args[0], err)}
+		}
+		return r, nil
+	}
+	s, err := f.open(c)
+	if err != nil {
+		return history.Report{}, err
+	}
+	defer s.Close()
+	return history.Verify(c.Context(), s.log)
+}
+
+// input is a file, or standard input for -.
+func input(c *cobra.Command, path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(c.InOrStdin()), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return f, nil
 }
 
 func printReport(w io.Writer, r history.Report) error {
@@ -232,8 +267,8 @@ func newHistoryExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export FILE",
 		Short: "Write the history into a file, one event a line; - is standard output",
-		Long: `Writes the events as they are stored, one a line. A file appears whole or not at
-all and replaces none. A damaged event ends the export with an error.`,
+		Long: `Writes the events as they are stored, one a line, and a last line that says how
+many they are. A file appears whole or not at all and replaces none. A damaged event ends the export with an error.`,
 		Example: `  assay history export backup-2026-11-21.jsonl
   assay history export - | zstd > backup.zst`,
 		Args: oneArg("FILE"),
@@ -282,31 +317,28 @@ func newHistoryImportCommand() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Bring an export into a new history, byte for byte; - is standard input",
 		Long: `Brings an export into a history that does not exist yet. Each line is checked
-against the one before; the first that does not fit ends the import.`,
+against the one before; the first that does not fit ends the import. The last has
+to say how many they are. An import that was broken off is begun anew by the
+next; until one has come to its end, no other command opens that history.`,
 		Example: `  assay history import backup-2026-11-21.jsonl --config new.yaml
   zstdcat backup.zst | assay history import -`,
 		Args: oneArg("FILE"),
-		RunE: func(c *cobra.Command, args []string) (err error) {
-			in := c.InOrStdin()
-			if args[0] != "-" {
-				file, err := os.Open(args[0])
-				if err != nil {
-					return usagef("cannot import: %w", err)
-				}
-				defer func() { _ = file.Close() }()
-				in = file
+		RunE: func(c *cobra.Command, args []string) error {
+			in, err := input(c, args[0])
+			if err != nil {
+				return fmt.Errorf("cannot import: %w", err)
 			}
-			cfg, h, _, err := f.openNew(c)
+			defer func() { _ = in.Close() }()
+			cfg, err := f.readConfig()
 			if err != nil {
 				return err
 			}
-			defer h.Close()
-			n, err := h.Import(c.Context(), in)
-			if err != nil {
-				return &usageError{fmt.Errorf("%w; %d events are in %s now: remove that folder before the next attempt", err, n, cfg.History.Dir)}
+			if cfg.History.URL == "" && hasHistory(cfg) && !history.HalfImported(cfg.History.Dir) {
+				return existsAlready(cfg)
 			}
-			if n == 0 {
-				return usagef("cannot import %s: there is no event in it; remove %s before the next attempt", args[0], cfg.History.Dir)
+			n, err := history.Import(c.Context(), historyOptions(cfg, teller(c)), in)
+			if err != nil {
+				return &usageError{fmt.Errorf("%w; %d events were read, and no command opens %s before another import has come to its end", err, n, cfg.History.Dir)}
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "brought %d events into %s\n", n, cfg.History.Dir)
 			return err

@@ -42,12 +42,7 @@ func streamWord(use, short, example string, fact func(release.Word) release.Fact
 	f, w := &stageFlags{}, &wordFlags{}
 	c := &cobra.Command{
 		Use: use, Short: short, Example: example,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("want one STREAM, got %d; see `%s --help`", len(args), c.CommandPath())
-			}
-			return nil
-		},
+		Args: atMostOne("STREAM"),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.stream = strings.Join(args, "")
 			return onStream(c, f, w, func(_ *stage, _ *release.Policy, word release.Word) (decider, error) {

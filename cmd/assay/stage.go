@@ -123,7 +123,7 @@ func (f *stageFlags) open(c *cobra.Command) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{flags: f, cfg: cfg, frozen: frozen, stderr: func(format string, args ...any) { fmt.Fprintf(c.ErrOrStderr(), "assay: "+format+"\n", args...) }}
+	s := &stage{flags: f, cfg: cfg, frozen: frozen, stderr: teller(c)}
 	if err := s.connect(c.Context()); err != nil {
 		return nil, err
 	}
@@ -223,8 +223,16 @@ func hasHistory(cfg *config.Config) bool {
 }
 
 func openHistory(ctx context.Context, cfg *config.Config, tell func(string, ...any)) (*history.History, error) {
+	h, err := history.Open(ctx, historyOptions(cfg, tell))
+	if errors.Is(err, history.ErrHalfImport) {
+		return nil, &usageError{err}
+	}
+	return h, err
+}
+
+func historyOptions(cfg *config.Config, tell func(string, ...any)) history.Options {
 	c := cfg.History
-	return history.Open(ctx, history.Options{Dir: c.Dir, URL: c.URL, Credentials: c.Credentials, Stream: c.Stream, Replicas: c.Replicas, Log: tell})
+	return history.Options{Dir: c.Dir, URL: c.URL, Credentials: c.Credentials, Stream: c.Stream, Replicas: c.Replicas, Log: tell}
 }
 
 // policy is that of the stream that the flags name, or of the only one.

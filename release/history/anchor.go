@@ -14,9 +14,13 @@ import (
 // anchor is the head of the history as this folder last saw it.
 type anchor struct {
 	release.Head
+	// Importing is set while an import is under way.
+	Importing bool `json:"importing,omitempty"`
 }
 
-func (h *History) anchorPath() string { return filepath.Join(h.opts.Dir, "anchor.json") }
+func anchorPath(dir string) string { return filepath.Join(dir, "anchor.json") }
+
+func (h *History) anchorPath() string { return anchorPath(h.opts.Dir) }
 
 func readAnchor(path string) (a anchor, err error) {
 	raw, err := os.ReadFile(path)
@@ -52,6 +56,15 @@ func writeAnchor(path string, a anchor) (err error) {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return nil
+}
+
+// syncDir puts the names in a folder on stable storage.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // checkAnchor compares the end of the history with what the anchor remembers.
@@ -102,7 +115,7 @@ func (h *History) checkAnchor(ctx context.Context, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	h.anchor = anchor{head}
+	h.anchor = anchor{Head: head}
 	return writeAnchor(h.anchorPath(), h.anchor)
 }
 
@@ -180,9 +193,9 @@ func (h *History) advance(head release.Head, e release.Event) error {
 	if h.pending != nil || head.Seq <= h.anchor.Seq && e.Type != "history.acknowledged" {
 		return nil
 	}
-	if err := writeAnchor(h.anchorPath(), anchor{head}); err != nil {
+	if err := writeAnchor(h.anchorPath(), anchor{Head: head}); err != nil {
 		return err
 	}
-	h.anchor = anchor{head}
+	h.anchor = anchor{Head: head}
 	return nil
 }

@@ -74,8 +74,11 @@ var _ release.Log = (*History)(nil)
 const callTimeout = 20 * time.Second
 
 // Open opens the history, and makes an empty one where there is none. Damage it
-// sees is no error: see Findings.
-func Open(ctx context.Context, o Options) (_ *History, err error) {
+// sees is no error: see Findings. What a broken import has left is ErrHalfImport.
+func Open(ctx context.Context, o Options) (*History, error) { return openFor(ctx, o, false) }
+
+// openFor also opens a history for an import, which may throw a half one away.
+func openFor(ctx context.Context, o Options, anImport bool) (_ *History, err error) {
 	if o.Stream == "" {
 		o.Stream = "ASSAY"
 	}
@@ -103,7 +106,22 @@ func Open(ctx context.Context, o Options) (_ *History, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return h, h.checkAnchor(ctx, fresh)
+	half, err := h.isHalf()
+	switch {
+	case err != nil:
+		return nil, err
+	case half && anImport:
+		return h, h.restart(ctx)
+	case half:
+		return nil, fmt.Errorf("%w, or is under way elsewhere: `assay history import` begins it anew", ErrHalfImport)
+	}
+	if err := h.checkAnchor(ctx, fresh); err != nil {
+		return nil, err
+	}
+	if anImport && len(h.findings) > 0 {
+		return nil, fmt.Errorf("%s: import into an empty folder", h.findings[0].Text)
+	}
+	return h, nil
 }
 
 // ErrLocked means that another process has the folder open.

@@ -25,8 +25,12 @@ var (
 
 const writerDir = "ASSAY_TEST_HISTORY_WRITER"
 
-// TestMain is the writer that TestKilledWriter kills, when it is told to be.
+// TestMain is the writer that TestKilledWriter kills, or the import that
+// TestKilledImport does, when it is told to be.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(importDir); dir != "" {
+		importAndDie(dir)
+	}
 	dir := os.Getenv(writerDir)
 	if dir == "" {
 		os.Exit(m.Run())
@@ -323,72 +327,5 @@ func TestAnchorIsMissed(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 		h.Close()
-	}
-}
-
-func TestExportAndImport(t *testing.T) {
-	dir := t.TempDir()
-	fill(t, dir, 30)
-	h := open(t, dir)
-	// An event from the future, with a field nobody knows.
-	s, err := release.Load(t.Context(), h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	future := fmt.Appendf(nil, `{"seq":31,"id":"x","type":"moon.phase","version":7,"time":"2026-11-02T03:00:00Z","actor":{"kind":"service","name":"later"},"prev":%q,"data":{"phase": 3},"extra":[1, 2]}`, s.Head().Hash)
-	if err := h.publish(t.Context(), s.Head(), future, "x"); err != nil {
-		t.Fatal(err)
-	}
-	var first bytes.Buffer
-	if n, err := Export(t.Context(), h, &first); n != 31 || err != nil {
-		t.Fatalf("%d events, %v", n, err)
-	}
-	h2 := open(t, t.TempDir())
-	if n, err := h2.Import(t.Context(), bytes.NewReader(first.Bytes())); n != 31 || err != nil {
-		t.Fatalf("%d events, %v", n, err)
-	}
-	var second bytes.Buffer
-	if _, err := Export(t.Context(), h2, &second); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
-		t.Errorf("the export of the import differs: %v", err)
-	}
-	r := verify(t, h2)
-	if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Text, `does not know events "moon.phase" of version 7`) {
-		t.Errorf("an event of an unknown type: %+v", r.Findings)
-	}
-	if _, err := h2.Import(t.Context(), bytes.NewReader(first.Bytes())); err == nil || !strings.Contains(err.Error(), "use an empty folder") {
-		t.Errorf("importing twice: %v", err)
-	}
-}
-
-func TestDamagedExportIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	fill(t, dir, 12)
-	h := open(t, dir)
-	var b bytes.Buffer
-	if _, err := Export(t.Context(), h, &b); err != nil {
-		t.Fatal(err)
-	}
-	h.Close()
-	whole := b.Bytes()
-	lines := bytes.SplitAfter(whole, []byte("\n"))
-	join := func(l ...[]byte) []byte { return bytes.Join(l, nil) }
-	bad := map[string][]byte{
-		"a line is lost":     join(append(append([][]byte{}, lines[:5]...), lines[6:]...)...),
-		"two are exchanged":  join(append([][]byte{lines[0], lines[2], lines[1]}, lines[3:]...)...),
-		"the start is lost":  join(lines[3:]...),
-		"cut in a line":      whole[:len(whole)-3],
-		"an empty line":      join(lines[0], []byte("\n"), join(lines[1:]...)),
-		"carriage returns":   bytes.ReplaceAll(whole, []byte("\n"), []byte("\r\n")),
-		"not JSON":           join(lines[0], []byte("hello\n")),
-		"too long":           join(lines[0], bytes.Repeat([]byte("x"), release.MaxEvent+10), []byte("\n")),
-		"one byte of line 3": join(lines[0], lines[1], bytes.Replace(lines[2], []byte(`"reason":"2"`), []byte(`"reason":"3"`), 1), join(lines[3:]...)),
-	}
-	for name, data := range bad {
-		t.Run(name, func(t *testing.T) {
-			h := open(t, t.TempDir())
-			if n, err := h.Import(t.Context(), bytes.NewReader(data)); err == nil || !strings.Contains(err.Error(), "line ") {
-				t.Errorf("%d lines, %v", n, err)
-			}
-		})
 	}
 }
