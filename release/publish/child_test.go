@@ -21,7 +21,8 @@ type childJob struct {
 	Spool     string
 	Signer    sign.Config
 	SignSpool string
-	Effects   []release.Effect
+	// Sign comes first, Effects after it.
+	Sign, Effects []release.Effect
 	// KillAt is the line at which it kills itself, from 1; 0 is never.
 	KillAt int
 	// Socket is where the S3 server listens.
@@ -53,6 +54,11 @@ func runChild(file string) error {
 	s, err := sign.New("key", c.Signer, sign.Options{Spool: c.SignSpool})
 	if err != nil {
 		return err
+	}
+	for _, e := range c.Sign {
+		if _, err := s.Do(context.Background(), e); err != nil {
+			return err
+		}
 	}
 	p, err := New("target", c.Target, Options{Spool: c.Spool, Signers: []Signer{s}, Documents: pages, Transport: overSocket(c.Socket)})
 	if err != nil {

@@ -92,7 +92,34 @@ func New(name string, c Config, o Options) (*Publisher, error) {
 	if err != nil {
 		return fail(err)
 	}
+	if err := p.sweepIfFree(); err != nil {
+		return fail(err)
+	}
 	return p, nil
+}
+
+// sweepIfFree removes what a killed publisher left, unless another is at work.
+func (p *Publisher) sweepIfFree() error {
+	unlock, err := flock(p.lockFile())
+	if errors.Is(err, errBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return p.sweep()
+}
+
+func (p *Publisher) lockFile() string { return filepath.Join(p.work, "lock") }
+
+// sweep empties the folder for moments; the caller has the lock.
+func (p *Publisher) sweep() error {
+	left, err := os.ReadDir(p.tmp())
+	for _, l := range left {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(p.tmp(), l.Name())))
+	}
+	return err
 }
 
 func (p *Publisher) tmp() string { return filepath.Join(p.work, "tmp") }
@@ -148,7 +175,7 @@ func (p *Publisher) do(ctx context.Context, e release.Effect) (release.Receipt, 
 
 // lock keeps other publishers from the spool and from the target.
 func (p *Publisher) lock(ctx context.Context) (func(), error) {
-	spool, err := flock(filepath.Join(p.work, "lock"))
+	spool, err := flock(p.lockFile())
 	if err != nil {
 		return nil, err
 	}
@@ -157,12 +184,12 @@ func (p *Publisher) lock(ctx context.Context) (func(), error) {
 		spool()
 		return nil, err
 	}
-	// What was left half written when we were killed.
-	left, err := os.ReadDir(p.tmp())
-	for _, l := range left {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(p.tmp(), l.Name())))
+	if err := p.sweep(); err != nil {
+		target()
+		spool()
+		return nil, err
 	}
-	return func() { target(); spool() }, err
+	return func() { target(); spool() }, nil
 }
 
 // job is one Do.

@@ -46,7 +46,8 @@ func (j *job) objects(ctx context.Context) error {
 
 // ostree runs ostree on the spool's repository.
 func (j *job) ostree(ctx context.Context, command []string, args ...string) ([]byte, error) {
-	return program.Run(ctx, program.Command{Args: slices.Concat([]string{"ostree"}, command, []string{"--repo=" + j.local(repoDir)}, args)})
+	return program.Run(ctx, program.Command{Args: slices.Concat([]string{"ostree"}, command, []string{"--repo=" + j.local(repoDir)}, args),
+		Env: []string{"TMPDIR=" + j.tmp()}})
 }
 
 func (j *job) initRepo(ctx context.Context) error {

@@ -54,7 +54,7 @@ func (s *Signer) released(ctx context.Context, stream release.Stream, build rele
 	raw, err := os.ReadFile(file) //nolint:gosec // our spool
 	if errors.Is(err, fs.ErrNotExist) {
 		if raw, err = s.promote(ctx, stream, build, c, tested, ref); err == nil {
-			raw, err = writeOnce(file, raw)
+			raw, err = s.writeOnce(file, raw)
 		}
 	}
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"assay/artifact"
 	"assay/release"
 	"assay/release/sign/commit"
+	"assay/release/sign/scratch"
 	"assay/release/sign/source"
 )
 
@@ -63,7 +64,8 @@ func New(name string, c Config, o Options) (*Signer, error) {
 	} else {
 		s.trust.OpenPGP = []string{c.Public}
 	}
-	if err := s.trust.Check(); err != nil {
+	s.trust.Temp = s.tmp()
+	if err := errors.Join(s.trust.Check(), scratch.Sweep(s.tmp())); err != nil {
 		return fail(err)
 	}
 	return s, nil
@@ -128,11 +130,11 @@ func (j *job) names() (out []string) {
 
 // ensure writes a file unless it is there and good.
 func (j *job) ensure(ctx context.Context, name string, good func(*verifier, []byte) error, make func() ([]byte, error)) error {
-	v, err := j.trust.at()
+	v, done, err := j.trust.at()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(v.dir) }()
+	defer done()
 	path := filepath.Join(j.dir, name)
 	b, err := os.ReadFile(path) //nolint:gosec // our spool
 	if err != nil || good(v, b) != nil {
@@ -142,7 +144,7 @@ func (j *job) ensure(ctx context.Context, name string, good func(*verifier, []by
 		if err := good(v, b); err != nil {
 			return fmt.Errorf("cannot use %s, just signed: %w", name, err)
 		}
-		if err := write(path, b); err != nil {
+		if err := j.write(path, b); err != nil {
 			return err
 		}
 	}

@@ -161,11 +161,8 @@ func TestExpiredSignatureIsNotTrusted(t *testing.T) {
 	dir := t.TempDir()
 	s := newSigner(t, "k", Config{File: k.Secret, Public: k.Public, Sign: []What{Checksums}}, Options{Spool: dir})
 	files := do(t, s, b.Sign("k"))
-	v, err := Trust{OpenPGP: []string{k.Public}}.at()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(v.dir)
+	v := verifierOf(t, Trust{OpenPGP: []string{k.Public}})
+	var err error
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
 		_, err = v.clearsigned(t.Context(), []byte(files["test-43-20261121_01-x86_64-CHECKSUM"]))
 		if err != nil {
@@ -231,7 +228,7 @@ func TestEd25519SignsCommitsAndAttestations(t *testing.T) {
 	}
 	// By another key it is worth nothing.
 	other := signtest.Ed25519(t)
-	err := Trust{Ed25519: []string{other.Public}}.Verify(t.Context(), set(b, filepath.Join(s.spool, "test-43", "20261121_01", "k"), files))
+	err := Trust{Ed25519: []string{other.Public}, Temp: t.TempDir()}.Verify(t.Context(), set(b, filepath.Join(s.spool, "test-43", "20261121_01", "k"), files))
 	if !errors.Is(err, ErrUntrusted) {
 		t.Errorf("by another key: %v", err)
 	}

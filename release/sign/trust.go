@@ -21,6 +21,7 @@ import (
 	"assay/release"
 	"assay/release/sign/commit"
 	"assay/release/sign/program"
+	"assay/release/sign/scratch"
 )
 
 // ErrUntrusted wraps everything that is wrong with a signature: it is missing,
@@ -36,8 +37,8 @@ type Trust struct {
 	// there have to be good all the same. A commit needs a signature by a key of
 	// each kind that is trusted.
 	Require []What `yaml:"require"`
-	// Temp is where programs leave what they need for a moment; whoever is killed
-	// leaves it there. Empty is the system's folder.
+	// Temp is a folder that lasts, where programs get folders for a moment (see
+	// scratch); who verifies needs it.
 	Temp string `yaml:"-"`
 }
 
@@ -65,47 +66,62 @@ type SignedCommit struct {
 
 // verifier is Trust at work: keys loaded, a folder for what programs read.
 type verifier struct {
+	keys
 	dir     string
 	keyring string // for gpgv; empty without OpenPGP keys
-	ed25519 []ed25519.PublicKey
 	trust   Trust
 }
 
-// at loads the keys. The caller removes v.dir.
-func (t Trust) at() (v *verifier, err error) {
+// keys are public keys, loaded.
+type keys struct {
+	openpgp []byte // as gpgv takes them
+	ed25519 []ed25519.PublicKey
+}
+
+func (t Trust) load() (k keys, err error) {
 	if len(t.OpenPGP)+len(t.Ed25519) == 0 {
-		return nil, errors.New("no key is trusted: list public keys")
+		return k, errors.New("no key is trusted: list public keys")
 	}
-	dir, err := os.MkdirTemp(t.Temp, "assay-verify-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(dir)
-		}
-	}()
-	v = &verifier{dir: dir, trust: t}
 	for _, file := range t.Ed25519 {
-		k, err := readEd25519Public(file)
+		p, err := readEd25519Public(file)
 		if err != nil {
-			return nil, err
+			return k, err
 		}
-		v.ed25519 = append(v.ed25519, k)
+		k.ed25519 = append(k.ed25519, p)
 	}
-	var ring []byte
 	for _, file := range t.OpenPGP {
 		b, err := dearmored(file)
 		if err != nil {
-			return nil, err
+			return k, err
 		}
-		ring = append(ring, b...)
+		k.openpgp = append(k.openpgp, b...)
 	}
-	if len(ring) > 0 {
-		v.keyring = filepath.Join(dir, "keys.gpg")
-		err = os.WriteFile(v.keyring, ring, 0o600)
+	return k, nil
+}
+
+// at loads the keys. The caller calls done.
+func (t Trust) at() (v *verifier, done func(), err error) {
+	v = &verifier{trust: t}
+	if v.keys, err = t.load(); err != nil {
+		return nil, nil, err
 	}
-	return v, err
+	if v.dir, done, err = scratch.Dir(t.Temp); err != nil {
+		return nil, nil, err
+	}
+	if len(v.openpgp) > 0 {
+		v.keyring = filepath.Join(v.dir, "keys.gpg")
+		if err := os.WriteFile(v.keyring, v.openpgp, 0o600); err != nil {
+			done()
+			return nil, nil, err
+		}
+	}
+	return v, done, nil
+}
+
+// run runs a program whose own moments stay in the verifier's folder.
+func (v *verifier) run(ctx context.Context, c program.Command) ([]byte, error) {
+	c.Env = append(c.Env, "TMPDIR="+v.dir)
+	return program.Run(ctx, c)
 }
 
 // dearmored reads public keys as gpgv takes them.
@@ -138,11 +154,8 @@ func (t Trust) Check() error {
 			return fmt.Errorf("require: %q is none of checksums, images, commits, attestation", w)
 		}
 	}
-	v, err := t.at()
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(v.dir)
+	_, err := t.load()
+	return err
 }
 
 // gpgv runs gpgv over a signature and reads what it says to programs: its exit
@@ -151,7 +164,7 @@ func (v *verifier) gpgv(ctx context.Context, stdin io.Reader, args ...string) er
 	if v.keyring == "" {
 		return fmt.Errorf("%w: it is an OpenPGP signature, and no OpenPGP key is trusted", ErrUntrusted)
 	}
-	out, err := program.Run(ctx, program.Command{Args: append([]string{"gpgv", "--status-fd", "1", "--keyring", v.keyring}, args...), Stdin: stdin})
+	out, err := v.run(ctx, program.Command{Args: append([]string{"gpgv", "--status-fd", "1", "--keyring", v.keyring}, args...), Stdin: stdin})
 	var failed *program.Error
 	if err != nil && (!errors.As(err, &failed) || failed.ExitCode() < 0) {
 		return err // gpgv is not there, or did not come to an end
@@ -279,8 +292,7 @@ func (v *verifier) commit(ctx context.Context, c SignedCommit) error {
 		os.WriteFile(object+".commit", c.Raw, 0o600), os.WriteFile(object+".commitmeta", c.Detach, 0o600)); err != nil {
 		return err
 	}
-	_, err = program.Run(ctx, program.Command{Args: []string{"ostree", "pull", "--repo=" + filepath.Join(dir, "client"), "--commit-metadata-only", "check", c.Checksum},
-		Env: []string{"TMPDIR=" + dir}}) // where it runs gpg
+	_, err = v.run(ctx, program.Command{Args: []string{"ostree", "pull", "--repo=" + filepath.Join(dir, "client"), "--commit-metadata-only", "check", c.Checksum}})
 	return untrusted(err)
 }
 
@@ -315,7 +327,7 @@ func (v *verifier) ostreeClient(ctx context.Context, dir, served string) error {
 		remote = append(remote, "--set=sign-verify=true", "--set=verification-ed25519-file="+file)
 	}
 	for _, args := range [][]string{{"ostree", "init", "--repo=" + served, "--mode=archive"}, {"ostree", "init", "--repo=" + client, "--mode=archive"}, remote} {
-		if _, err := program.Run(ctx, program.Command{Args: args}); err != nil {
+		if _, err := v.run(ctx, program.Command{Args: args}); err != nil {
 			return err
 		}
 	}
@@ -332,11 +344,11 @@ func ostreeKnowsEd25519(ctx context.Context) bool {
 // VerifyOSTree verifies the signatures of a repository's summary, or of a commit:
 // there has to be one by a key of each kind that is trusted.
 func (t Trust) VerifyOSTree(ctx context.Context, what string, message, signatures []byte) error {
-	v, err := t.at()
+	v, done, err := t.at()
 	if err != nil {
 		return fmt.Errorf("cannot verify %s: %w", what, err)
 	}
-	defer func() { _ = os.RemoveAll(v.dir) }()
+	defer done()
 	if err := v.ostreeSignatures(ctx, message, signatures); err != nil {
 		return fmt.Errorf("cannot trust %s: %w", what, err)
 	}
@@ -347,11 +359,11 @@ func (t Trust) VerifyOSTree(ctx context.Context, what string, message, signature
 // required are there, and that they are of these images and commits. What is
 // wrong wraps ErrUntrusted; other errors mean that it could not be found out.
 func (t Trust) Verify(ctx context.Context, s Set) error {
-	v, err := t.at()
+	v, done, err := t.at()
 	if err != nil {
 		return fmt.Errorf("cannot verify signatures: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(v.dir) }()
+	defer done()
 	seen := map[What]map[string]bool{Checksums: {}, Images: {}, Attestation: {}}
 	for _, name := range s.Signed {
 		if err := v.file(ctx, s, name, seen); err != nil {
@@ -433,7 +445,7 @@ func (v *verifier) checksums(ctx context.Context, s Set, name string, text []byt
 	if !s.Whole {
 		return nil
 	}
-	out, err := program.Run(ctx, program.Command{Args: []string{"sha256sum", "--check", name}, Dir: s.Dir})
+	out, err := v.run(ctx, program.Command{Args: []string{"sha256sum", "--check", name}, Dir: s.Dir})
 	if err != nil {
 		return untrusted(err)
 	}

@@ -26,6 +26,18 @@ func samples(t *testing.T) string {
 	return dir
 }
 
+// verifierOf is a trust at work until the test ends.
+func verifierOf(t *testing.T, trust Trust) *verifier {
+	t.Helper()
+	trust.Temp = t.TempDir()
+	v, done, err := trust.at()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(done)
+	return v
+}
+
 func TestFedorasOwnFilesAreVerifiedAndRead(t *testing.T) {
 	t.Parallel()
 	dir := samples(t)
@@ -34,11 +46,7 @@ func TestFedorasOwnFilesAreVerifiedAndRead(t *testing.T) {
 	if len(files) < 8 || len(keys) < 8 {
 		t.Fatalf("%d files, %d keys", len(files), len(keys))
 	}
-	v, err := Trust{OpenPGP: keys}.at()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(v.dir)
+	v := verifierOf(t, Trust{OpenPGP: keys})
 	for _, f := range files {
 		doc, _ := os.ReadFile(f)
 		text, err := v.clearsigned(t.Context(), doc)
@@ -104,7 +112,7 @@ func TestReleasesWithWrongSignaturesAreStopped(t *testing.T) {
 	files := do(t, s, b.Sign("k"))
 	foreign := do(t, newSigner(t, "k", Config{File: other.Secret, Public: other.Public}, Options{}), b.Sign("k"))
 	later := do(t, s, signtest.NewBuild(t, t.TempDir(), "20261122_01").Sign("k"))
-	trust := Trust{OpenPGP: []string{k.Public}, Require: []What{Checksums, Images, Commits, Attestation}}
+	trust := Trust{Temp: t.TempDir(), OpenPGP: []string{k.Public}, Require: []What{Checksums, Images, Commits, Attestation}}
 	const sums, bundle = "test-43-20261121_01-x86_64-CHECKSUM", "test-43-20261121_01.k.intoto.jsonl"
 	image := b.Artifacts[0].Name
 	sum := b.Commits[0].Checksum
@@ -167,11 +175,7 @@ func TestOSTreeIsAskedToo(t *testing.T) {
 	b := signtest.NewBuild(t, t.TempDir(), "20261121_01")
 	files := do(t, newSigner(t, "k", Config{File: k.Secret, Public: k.Public, Sign: []What{Commits}}, Options{}), b.Sign("k"))
 	sum := b.Commits[0].Checksum
-	v, err := Trust{OpenPGP: []string{k.Public}}.at()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(v.dir)
+	v := verifierOf(t, Trust{OpenPGP: []string{k.Public}})
 	served := filepath.Join(t.TempDir(), "served")
 	dir := t.TempDir()
 	if err := v.ostreeClient(t.Context(), dir, served); err != nil {
@@ -210,11 +214,7 @@ func TestOSTreeTakesEd25519(t *testing.T) {
 			t.Errorf("ostree sign --verify: %v, want good=%t\n%s", err, good, out)
 		}
 		// As a client that pulls, without our own look at the bytes.
-		v, err := Trust{Ed25519: []string{key}}.at()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(v.dir)
+		v := verifierOf(t, Trust{Ed25519: []string{key}})
 		dir := t.TempDir()
 		if err := v.ostreeClient(t.Context(), dir, filepath.Join(dir, "served")); err != nil {
 			t.Fatal(err)
