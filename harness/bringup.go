@@ -218,22 +218,28 @@ func (w *idleWatch) refuses(now time.Time) bool {
 	return !w.refused.IsZero() && now.Sub(w.refused) >= refusedFor && now.Sub(w.silent) >= refusedSilent
 }
 
-// look takes a reading of the guest's CPU time and console. A guest that the
-// host lets wait is not idle, and its silence says nothing.
+// look takes a reading of the guest's CPU time and console. What the host let
+// the guest wait is no time that it had: it does not count as idle or silent.
 func (w *idleWatch) look(now time.Time, cpu time.Duration, held machine.HeldBack, bytes int64) {
-	much := idleShare * float64(now.Sub(w.at))
-	starved := held.Stopped || float64(held.Waited-w.held) > much
-	if starved || float64(cpu-w.cpu) > much || bytes != w.bytes {
+	elapsed := now.Sub(w.at)
+	waited := min(max(0, held.Waited-w.held), elapsed)
+	if held.Stopped {
+		waited = elapsed
+	}
+	if float64(cpu-w.cpu) > idleShare*float64(elapsed-waited) || bytes != w.bytes {
 		w.since = now
+	} else {
+		w.since = w.since.Add(waited)
 	}
-	if starved {
-		w.silent = now
-	}
-	w.held = held.Waited
 	if bytes != w.bytes {
 		w.silent = now
+	} else {
+		w.silent = w.silent.Add(waited)
 	}
-	w.at, w.cpu, w.bytes = now, cpu, bytes
+	if !w.refused.IsZero() {
+		w.refused = w.refused.Add(waited)
+	}
+	w.held, w.at, w.cpu, w.bytes = held.Waited, now, cpu, bytes
 }
 
 func (w *idleWatch) long(now time.Time, d time.Duration) bool { return now.Sub(w.since) >= d }

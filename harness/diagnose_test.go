@@ -168,3 +168,31 @@ func TestIdleWatchKnowsAStarvedGuest(t *testing.T) {
 		t.Error("a guest whose QEMU is stopped counts as idle")
 	}
 }
+
+// What a guest was kept waiting is taken off, and no more: on a busy host a
+// refusal is still told from slowness.
+func TestIdleWatchTakesOffWhatTheGuestWaited(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	w := newIdleWatch(at(0))
+	w.progress(guest.Observation{Stage: guest.StageLogin, At: at(0)})
+	refusedAt, stuckAt := 0, 0
+	for s := 5; s <= 600; s += 5 {
+		w.look(at(s), time.Duration(s)*10*time.Millisecond, machine.HeldBack{Waited: time.Duration(s) * time.Second / 2}, 1)
+		if w.refuses(at(s)) && refusedAt == 0 {
+			refusedAt = s
+		}
+		if w.stuck(at(s)) && stuckAt == 0 {
+			stuckAt = s
+		}
+	}
+	if refusedAt != 360 || stuckAt < 2*int(stuckAfter.Seconds()) || stuckAt > 2*int(stuckAfter.Seconds())+10 {
+		t.Errorf("half the time kept waiting: refused after %d s, stuck after %d s", refusedAt, stuckAt)
+	}
+	w = newIdleWatch(at(0))
+	for s := 5; s <= 600; s += 5 {
+		w.look(at(s), time.Duration(s)*time.Second/10, machine.HeldBack{Waited: time.Duration(s) * time.Second * 9 / 10}, 1)
+	}
+	if w.stuck(at(600)) {
+		t.Error("a guest that uses the tenth of a processor that it gets counts as idle")
+	}
+}
