@@ -99,9 +99,9 @@ func newHistoryVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [EXPORT]",
 		Short: "Check the whole history, or an export; status 3 when something is wrong with it",
-		Long: `Reads the whole history and checks its chain. When you suspect damage, copy the
-folder first: the event store mends itself when it is opened, by any command, and
-may drop what it cannot read.
+		Long: `Reads the whole history and checks its chain. The event store mends itself when
+it is opened, by any command, and drops what it cannot read: files of it that do
+not look right are copied first, and a finding says where to.
 
 With a file (- is standard input) it checks an export: each line, and that it
 was not cut off.`,

@@ -5,8 +5,9 @@
 // What it promises: an event is on stable storage before Append returns; of two
 // that append after the same head one wins; events are never changed or
 // removed. Beside the stream stands a small file, the anchor, that says how far
-// the history had come, so that an end that was cut off is noticed. The hash
-// chain is checked by whoever folds the history; see release.State.
+// the history had come, so that an end that was cut off is noticed. Files of the
+// embedded store that do not look right are copied before the server mends them.
+// The hash chain is checked by whoever folds the history; see release.State.
 //
 // It decides nothing, and needs of the host a folder on a file system that
 // honours fsync.
@@ -97,6 +98,12 @@ func openFor(ctx context.Context, o Options, anImport bool) (_ *History, err err
 	if h.lock, err = lock(filepath.Join(o.Dir, "lock")); err != nil {
 		return nil, err
 	}
+	if o.URL == "" && !HalfImported(o.Dir) {
+		// The server mends what it opens, and cuts off what it cannot read.
+		if err := keepEvidence(o.Dir, o.Stream); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.connect(); err != nil {
 		return nil, err
 	}
@@ -118,6 +125,11 @@ func openFor(ctx context.Context, o Options, anImport bool) (_ *History, err err
 	if err := h.checkAnchor(ctx, fresh); err != nil {
 		return nil, err
 	}
+	kept, err := evidenceFindings(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	h.findings = append(h.findings, kept...)
 	if anImport && len(h.findings) > 0 {
 		return nil, fmt.Errorf("%s: import into an empty folder", h.findings[0].Text)
 	}
