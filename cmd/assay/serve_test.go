@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -570,7 +571,9 @@ func TestKilledService(t *testing.T) {
 			t.Errorf("%s has happened %d times", key, times)
 		}
 	}
-	// Signed, five steps, announced.
+	// Signed, five steps, announced. How often pages are made anew beside that
+	// depends on when it was killed.
+	maps.DeleteFunc(seen, func(key string, _ int) bool { return strings.HasPrefix(key, "publish/site/pages/") })
 	if len(seen) != 7*releases {
 		t.Errorf("%d effects of %d releases", len(seen), releases)
 	}
