@@ -513,3 +513,33 @@ func TestBusy(t *testing.T) {
 		t.Error("it was not asked")
 	}
 }
+
+// TestUpdateDriver: an agent that drives updates is passed by, once.
+func TestUpdateDriver(t *testing.T) {
+	const said = "error: Updates and deployments are driven by Zincati (zincati.service)\nSee Zincati's documentation at https://coreos.github.io/zincati/\n" +
+		"Use --bypass-driver to bypass Zincati and perform the operation anyways\n"
+	for name, c := range map[string]struct {
+		do    action
+		words []string
+	}{
+		"upgrade": {upgrade(UpgradeOptions{Reboot: true}), []string{"upgrade", "--reboot"}},
+		"deploy":  {deploy(DeployOptions{Revision: "1.2"}), []string{"deploy", "1.2"}},
+		"rebase":  {rebase(RebaseOptions{Target: "os/next"}), []string{"rebase", "os/next"}},
+	} {
+		g := guesttest.New(t)
+		g.On(append([]string{"rpm-ostree"}, c.words...)...).Exits(1).Says(said)
+		g.On(append([]string{"rpm-ostree", c.words[0], "--bypass-driver"}, c.words[1:]...)...).Prints("Staging deployment... done\n")
+		o, err := c.do(context.Background(), New(RPMOSTree, g))
+		if err != nil || !o.Changed {
+			t.Errorf("%s: %+v, %v", name, o, err)
+		}
+		g.AssertAllUsed()
+	}
+	g := guesttest.New(t)
+	g.On("rpm-ostree", "upgrade").Exits(1).Says(said).Times(1)
+	g.On("rpm-ostree", "upgrade", "--bypass-driver").Exits(1).Says("error: no\n").Times(1)
+	var refused *RefusedError
+	if _, err := New(RPMOSTree, g).Upgrade(context.Background(), UpgradeOptions{}); !errors.As(err, &refused) || refused.Said() != "error: no" {
+		t.Errorf("a refusal past the driver: %v", err)
+	}
+}

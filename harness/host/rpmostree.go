@@ -191,8 +191,19 @@ func (d rpmOSTree) Diff(ctx context.Context, from, to string) (Diff, error) {
 	return ParseDiff(r.Stdout)
 }
 
+// driven is how rpm-ostree refuses an upgrade, a deploy and a rebase on a host
+// that something else keeps updated by itself (Zincati on Fedora CoreOS).
+const driven = "Updates and deployments are driven by"
+
+// do runs an operation. An agent that drives updates is passed by: what it does
+// by itself is not asked here.
 func (d rpmOSTree) do(ctx context.Context, changes, reboot bool, args ...string) (Outcome, error) {
-	return roDo(ctx, d.cli, changes, reboot, args...)
+	o, err := roDo(ctx, d.cli, changes, reboot, args...)
+	var refused *RefusedError
+	if errors.As(err, &refused) && strings.Contains(refused.Result.Stderr, driven) {
+		return roDo(ctx, d.cli, changes, reboot, slices.Insert(slices.Clone(args), 2, "--bypass-driver")...)
+	}
+	return o, err
 }
 
 // roDo runs an operation of rpm-ostree, also through atomic host, and reads

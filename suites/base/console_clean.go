@@ -27,6 +27,8 @@ var kernelPatterns = []pattern{
 	// A starved host does this to a healthy guest, and so does a clock that is
 	// set after a restore.
 	{"the kernel saw a processor stuck", regexp.MustCompile(`soft lockup|hard LOCKUP|detected stalls? on|self-detected stall|blocked for more than \d+ seconds`), slowness},
+	// It is read at boot, and says so.
+	{"a floppy or CD drive has no medium", regexp.MustCompile(`I/O error, dev (?:fd|sr)\d`), nobody},
 	{"the disk gave errors", regexp.MustCompile(`rejecting I/O to offline device|I/O error, dev `), theHost},
 	{"the kernel printed a warning", regexp.MustCompile(`^WARNING: (CPU: \d|\S+:\d+ at )`), theImage},
 	{"a file system is damaged", regexp.MustCompile(

@@ -23,7 +23,7 @@ type listener struct {
 }
 
 // expectedListener is a port that a freshly booted host may offer, with the
-// programs that may do so; none is any.
+// programs that may do so; none is any. An empty port is whichever they take.
 type expectedListener struct {
 	proto, port string
 	programs    []string
@@ -37,6 +37,8 @@ var expectedListeners = []expectedListener{
 	{"tcp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5353", []string{"systemd-resolve", "avahi-daemon"}},
+	// Both ask from a port of their own, which stays open for the answers.
+	{"udp", "", []string{"avahi-daemon", "dhclient"}},
 }
 
 var ssProcess = regexp.MustCompile(`\("([^"]+)"`)
@@ -91,10 +93,10 @@ func (l listener) local() bool {
 
 func (l listener) expected() bool {
 	for _, e := range expectedListeners {
-		if e.proto != l.proto || e.port != l.port {
+		if e.proto != l.proto || e.port != "" && e.port != l.port {
 			continue
 		}
-		if len(e.programs) == 0 || l.process == "" {
+		if e.port != "" && (len(e.programs) == 0 || l.process == "") {
 			return true
 		}
 		for _, p := range e.programs {

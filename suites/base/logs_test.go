@@ -50,6 +50,8 @@ func TestConsoleClean(t *testing.T) {
 			e.Accelerator = "tcg"
 			logged("kernel: rcu: INFO: rcu_preempt self-detected stall on CPU")(g, e)
 		}},
+		{Name: "drives without a medium", Guest: logged("kernel: blk_update_request: I/O error, dev fd0, sector 0", "kernel: I/O error, dev sr0, sector 0 op 0x0:(READ)")},
+		{Name: "a disk", Want: reports.Errored, Fault: reports.FaultInfra, Guest: logged("kernel: I/O error, dev sda, sector 2048 op 0x0:(READ)")},
 		{Name: "emulator", Want: reports.Errored, Fault: reports.FaultInfra, Guest: logged("kernel: Oops: int3: 0000 [#1] SMP")},
 		{Name: "image before host", Want: reports.Failed, Guest: logged("kernel: I/O error, dev vda, sector 1", "kernel: kernel BUG at mm/slub.c:4!")},
 	})

@@ -29,6 +29,10 @@ tcp   LISTEN 0      4096               0.0.0.0:5355      0.0.0.0:*    users:(("s
 `
 	suitetest.Run(t, "base/listeners", []suitetest.Case{
 		{Name: "usual", Guest: says(listenScript, usual)},
+		{Name: "mDNS and an old DHCP client", Guest: says(listenScript, usual+"udp UNCONN 0 0 *:68 *:* users:((\"dhclient\",pid=9,fd=6))\n"+
+			"udp UNCONN 0 0 *:47126 *:* users:((\"dhclient\",pid=9,fd=20))\nudp UNCONN 0 0 0.0.0.0:5353 0.0.0.0:* users:((\"avahi-daemon\",pid=7,fd=12))\n"+
+			"udp UNCONN 0 0 [::]:51413 [::]:* users:((\"avahi-daemon\",pid=7,fd=15))\n")},
+		{Name: "a nameless port", Want: reports.Failed, Says: []string{"an unknown process on udp port 51413"}, Guest: says(listenScript, "udp UNCONN 0 0 [::]:51413 [::]:*\n")},
 		{Name: "rpcbind", Want: reports.Failed, Says: []string{"rpcbind on udp port 111 (0.0.0.0)"},
 			Guest: says(listenScript, usual+"udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n")},
 		{Name: "port 22 of another", Want: reports.Failed, Says: []string{"nc on tcp port 22"},

@@ -18,6 +18,8 @@ const (
 	// slowness makes these in a healthy guest whose processors have to wait. An
 	// emulated guest waits a lot.
 	slowness
+	// nobody: it looks like one of the others, and nothing is wrong.
+	nobody
 )
 
 // pattern is one kind of bad news in a log.

@@ -39,6 +39,8 @@ func TestSELinuxDenials(t *testing.T) {
 		{Name: "none", Guest: underSELinux(auditScript, "")},
 		{Name: "journal", Want: reports.Failed, Says: []string{"mongod_t { create } on unix_dgram_socket of mongod_t", "mongod"}, Shows: []string{"27960"},
 			Guest: underSELinux(auditScript, "", guest.Entry{Message: avc})},
+		{Name: "permissive domain", Guest: underSELinux(auditScript, "", guest.Entry{Message: avc + " permissive=1"})},
+		{Name: "denied in an enforcing domain", Want: reports.Failed, Guest: underSELinux(auditScript, "", guest.Entry{Message: avc + " permissive=0"})},
 		{Name: "audit log", Want: reports.Failed, Says: []string{"mongod_t"}, Guest: underSELinux(auditScript, "type=AVC "+avc+"\n")},
 		disabled, lacks(selinuxScript),
 	})

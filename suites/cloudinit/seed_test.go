@@ -59,10 +59,16 @@ func TestUserScript(t *testing.T) {
 	})
 }
 
+// resizeComposefs is what cloud-init says of a root that is a composefs image.
+const resizeComposefs = "Device 'composefs' did not exist. cannot resize: dev=composefs mnt_point=/ path=/\n"
+
 func TestLogClean(t *testing.T) {
 	suitetest.Run(t, "cloud-init/log-clean", []suitetest.Case{
 		{Name: "clean", Guest: says(logScript, "")},
 		{Name: "benign", Guest: says(logScript, "9:2016-09-10 00:05:50,867 - util.py[WARNING]: Route info failed: Unexpected error\n")},
+		{Name: "composefs root", Guest: says(logScript, "40:2026-11-21 10:00:01,000 - cc_resizefs.py[WARNING]: "+resizeComposefs)},
+		{Name: "root that is not there", Want: reports.Failed, Says: []string{"/dev/vda9"},
+			Guest: says(logScript, "40:2026-11-21 10:00:01,000 - cc_resizefs.py[WARNING]: Device '/dev/vda9' did not exist. cannot resize: dev=/dev/vda9 mnt_point=/ path=/\n")},
 		{Name: "warning", Want: reports.Failed, Says: []string{"1 complaints", "12:", "Failed loading yaml"},
 			Guest: says(logScript, "12:2019-08-07 14:33:27,270 - util.py[WARNING]: Failed loading yaml blob\n")},
 		{Name: "no log", Want: reports.Skipped, Guest: says(logScript, "--none--\n")},
@@ -98,6 +104,7 @@ func TestGrowpart(t *testing.T) {
 		{Name: "ok", Guest: says(growScript, ok)},
 		{Name: "failed", Want: reports.Failed, Says: []string{"config-growpart: FAIL"},
 			Guest: says(growScript, "x - handlers.py[DEBUG]: finish: init-network/config-growpart: FAIL: running config-growpart\n")},
+		{Name: "composefs root", Guest: says(growScript, ok+"2026-11-21 10:00:01,000 - cc_resizefs.py[WARNING]: "+resizeComposefs)},
 		{Name: "not used", Want: reports.Skipped, Says: []string{"does not grow"}, Guest: says(growScript, "")},
 		lacks(growScript),
 	})

@@ -89,8 +89,8 @@ func parseAccount(text string) (account, error) {
 	return a, nil
 }
 
-// warnings flattens recoverable errors. A DEPRECATED or INFO remark is about
-// the seed's wording, not about what was done.
+// warnings flattens recoverable errors, but for benign ones. A DEPRECATED or INFO
+// remark is about the seed's wording, not about what was done.
 func warnings(byLevel map[string][]string) []string {
 	var out []string
 	for level, texts := range byLevel {
@@ -98,7 +98,9 @@ func warnings(byLevel map[string][]string) []string {
 			continue
 		}
 		for _, t := range texts {
-			out = append(out, level+": "+t)
+			if !isBenign(t) {
+				out = append(out, level+": "+t)
+			}
 		}
 	}
 	sort.Strings(out)

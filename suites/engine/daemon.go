@@ -52,13 +52,15 @@ func (e Engine) Restarted(ctx context.Context, key string, value any) error {
 	if _, err := e.configure(ctx, func(conf map[string]any) bool { conf[key] = value; return true }); err != nil {
 		return err
 	}
-	return e.restart(ctx, fmt.Sprintf("with %s %v", key, value))
+	return e.Restart(ctx, fmt.Sprintf("with %s %v", key, value))
 }
 
 // restartLimit is for a daemon that has containers to end, on a KVM host.
 const restartLimit = 90 * time.Second
 
-func (e Engine) restart(ctx context.Context, how string) error {
+// Restart restarts docker's daemon; how says in a message what it is to come up
+// with: "with live-restore".
+func (e Engine) Restart(ctx context.Context, how string) error {
 	r, err := e.t.Run(ctx, guest.Command{Args: []string{"systemctl", "restart", "docker.service"}, Limit: restartLimit})
 	if err != nil {
 		return err
@@ -103,7 +105,7 @@ func (e Engine) trust(ctx context.Context) error {
 	if !errors.Is(err, ErrNotInTime) {
 		return err
 	}
-	if err := e.restart(ctx, "with "+addr+" among its insecure-registries"); err != nil {
+	if err := e.Restart(ctx, "with "+addr+" among its insecure-registries"); err != nil {
 		return err
 	}
 	if ok, err := knows(ctx); err != nil || ok {

@@ -40,10 +40,17 @@ type Engine struct {
 }
 
 // DetectScript prints the engines that the image ships. A docker that is a
-// script is another program under docker's name (podman-docker).
+// script and speaks of podman is podman under docker's name (podman-docker);
+// Atomic Host's is a script, too, which runs docker-current or docker-latest. A
+// client without a daemon's unit or program runs nothing here.
 const DetectScript = `
 command -v podman >/dev/null 2>&1 && echo podman
-d=$(command -v docker 2>/dev/null) && [ "$(head -c 2 "$d")" != '#!' ] && echo docker
+d=$(command -v docker 2>/dev/null) || exit 0
+[ "$(head -c 2 "$d")" = '#!' ] && grep -q podman "$d" && exit 0
+for u in docker.service docker.socket docker-latest.service; do
+	[ "$(systemctl show -p LoadState "$u" 2>/dev/null)" = LoadState=loaded ] && echo docker && exit 0
+done
+command -v dockerd >/dev/null 2>&1 && echo docker
 exit 0`
 
 // All returns the engines of the guest, and skips when there is none.

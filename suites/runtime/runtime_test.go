@@ -194,22 +194,29 @@ func TestKilledDaemon(t *testing.T) {
 
 func TestLiveRestore(t *testing.T) {
 	const state = "running 900 2026-11-21T10:00:00Z\n"
-	good := plans(func(g *guesttest.Fake) {
-		g.HasFile("/etc/docker/daemon.json", "{}")
-		g.TakesFile("/etc/docker/daemon.json")
+	off := strings.Replace(dockerInfo, `"LiveRestoreEnabled":true`, `"LiveRestoreEnabled":false`, 1)
+	// As Fedora's docker: on by the command line, so that the file must not say so.
+	fedora := plans(func(g *guesttest.Fake) {
 		g.On("systemctl", "restart", "docker.service")
 		command("id\n", "docker", "run", "-d", guesttest.Rest)(g)
 		command(state, "docker", "inspect", guesttest.Rest)(g)
 		command("", "docker", "exec", restored, "true")(g)
 		command("", "docker", "stop", guesttest.Rest)(g)
 	})
+	good := plans(func(g *guesttest.Fake) {
+		fedora(g)
+		g.HasFile("/etc/docker/daemon.json", "{}")
+		g.TakesFile("/etc/docker/daemon.json")
+		g.On("docker", "info", guesttest.Rest).Prints(off).Then().Prints(dockerInfo)
+	})
 	suitetest.Run(t, "runtime/live-restore", []suitetest.Case{
 		{Name: "run on", Guest: docker(good)},
+		{Name: "on already", Guest: docker(fedora)},
 		{Name: "started anew", Want: reports.Failed, Says: []string{`was "running 900`, `is "running 1200`}, Guest: docker(good, func(g *guesttest.Fake) {
 			g.On("docker", "inspect", guesttest.Rest).Prints(state).Then().Prints("running 1200 2026-11-21T10:00:09Z\n")
 		})},
 		{Name: "out of hand", Want: reports.Failed, Says: []string{"cannot run a command in a container after a restart"}, Guest: docker(good, broken("Error: x\n", "docker", "exec", guesttest.Rest))},
-		{Name: "ignored", Want: reports.Failed, Says: []string{"docker says it is off"}, Guest: docker(good, command(`{"Driver":"x"}`, "docker", "info", guesttest.Rest))},
+		{Name: "ignored", Want: reports.Failed, Says: []string{"docker says it is off"}, Guest: docker(good, command(off, "docker", "info", guesttest.Rest))},
 		{Name: "does not start", Want: reports.Failed, Says: []string{"docker does not start with live-restore true: Job failed"}, Guest: docker(good, func(g *guesttest.Fake) {
 			g.On("systemctl", "restart", "docker.service").Exits(1).Says("Job failed\n")
 		})},

@@ -19,8 +19,9 @@ var _ = check.Register(suite, check.Check{
 })
 
 // fitDrivers share layers between images and containers. vfs copies every
-// layer, aufs is gone from kernels.
-var fitDrivers = map[string]bool{"overlay": true, "overlay2": true, "devicemapper": true, "btrfs": true, "zfs": true}
+// layer, aufs is gone from kernels. overlayfs is containerd's name for what
+// docker stores in by default since 29.
+var fitDrivers = map[string]bool{"overlay": true, "overlay2": true, "overlayfs": true, "devicemapper": true, "btrfs": true, "zfs": true}
 
 // configScript prints the files that choose the driver, the last one that does counts.
 const configScript = `
@@ -75,8 +76,8 @@ func configuredDriver(out string) string {
 }
 
 // overlayNames are one driver under several names: docker's first overlay had
-// another layout, podman's overlay is docker's overlay2.
-var overlayNames = regexp.MustCompile(`^overlay2?$`)
+// another layout, podman's overlay is docker's overlay2, containerd's overlayfs.
+var overlayNames = regexp.MustCompile(`^overlay(2|fs)?$`)
 
 func sameDriver(a, b string) bool {
 	return strings.EqualFold(a, b) || overlayNames.MatchString(a) && overlayNames.MatchString(b)

@@ -12,12 +12,15 @@ var _ = check.Register(suite, check.Check{
 	Name: "lvm-layout", Title: "the host's volume group holds the root and the containers' volume, both in use", Run: lvmLayout,
 })
 
-// lvmScript prints volumes, what is mounted from them, and the group that
-// docker's storage setup works in.
+// lvmScript prints volumes, what is mounted from them, the device that the host
+// stands on, and the group that docker's storage setup works in. Of a volume that
+// is mounted at several places lsblk tells one, which on an ostree host may be /var.
 const lvmScript = `
 command -v lvs >/dev/null 2>&1 || exit 127
 lvs --noheadings --separator '|' -o vg_name,lv_name,lv_attr 2>/dev/null | sed 's/^ */lv /'
 lsblk -n -r -o NAME,TYPE,MOUNTPOINT 2>/dev/null | sed -n 's/^\([^ ]*\) lvm *\(.*\)/mounted \1 \2/p'
+at=/; [ -d /sysroot/ostree ] && at=/sysroot
+findmnt -n -v -o SOURCE -T "$at" 2>/dev/null | tail -n 1 | sed 's|.*/|root |'
 cat /etc/sysconfig/docker-storage-setup /etc/sysconfig/docker-storage 2>/dev/null | sed -n 's/^\([A-Z_]*\)=/conf \1=/p'
 exit 0`
 
@@ -26,7 +29,7 @@ func lvmLayout(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	volumes, group := map[string]string{}, ""
+	volumes, group, stands := map[string]string{}, "", ""
 	mounts := map[string]string{}
 	conf := map[string]string{}
 	for _, l := range probe.Lines(out) {
@@ -44,6 +47,8 @@ func lvmLayout(ctx context.Context, t *check.T) error {
 		case "mounted":
 			name, where, _ := strings.Cut(rest, " ")
 			mounts[name] = where
+		case "root":
+			stands = rest
 		case "conf":
 			k, v, _ := strings.Cut(rest, "=")
 			conf[k] = strings.Trim(v, `"'`)
@@ -53,7 +58,7 @@ func lvmLayout(ctx context.Context, t *check.T) error {
 		return check.Skipf("the root file system is on no logical volume")
 	}
 	root := deviceName(group, "root")
-	if where := mounts[root]; where != "/" && where != "/sysroot" && !strings.HasPrefix(where, "/sysroot/") {
+	if where := mounts[root]; stands != root && where != "/" && where != "/sysroot" && !strings.HasPrefix(where, "/sysroot/") {
 		return check.FailWith(out, "volume %s/root is mounted on %q, not on / or /sysroot", group, where)
 	}
 	// With devicemapper there is a thin pool, with overlay a volume mounted below /var/lib/docker.

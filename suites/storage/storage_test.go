@@ -61,6 +61,7 @@ func TestDriver(t *testing.T) {
 		{Name: "none", Want: reports.Failed, Says: []string{"names no storage driver"}, Guest: with("{}", configScript, "")},
 		{Name: "docker by storage setup", Guest: docker("devicemapper", "driver=devicemapper\njson=\n")},
 		{Name: "docker's overlay2", Guest: docker("overlay2", `json={"storage-driver": "overlay"}`)},
+		{Name: "docker with containerd's images", Guest: docker("overlayfs", "json=\n")},
 		{Name: "docker otherwise", Want: reports.Failed, Says: []string{"docker: ", "in use is overlay2, the configured one devicemapper"},
 			Guest: docker("overlay2", `driver=overlay2`+"\n"+`json={"storage-driver": "devicemapper"}`)},
 		{Name: "engine and configuration are broken", Want: reports.Failed, Says: []string{"the configured storage driver is vfs"}, Guest: func(g *guesttest.Fake, e *check.Env) {
@@ -142,7 +143,9 @@ func TestLVMLayout(t *testing.T) {
 		{Name: "no thin pool", Want: reports.Failed, Says: []string{"atomicos has no thin pool"}, Guest: says(lvmScript, host+"conf DOCKER_STORAGE_OPTIONS=\"--storage-driver devicemapper\"\n")},
 		{Name: "volume not mounted", Want: reports.Failed, Says: []string{"atomicos/docker-root-lv", "not mounted"}, Guest: says(lvmScript, host+"conf CONTAINER_ROOT_LV_NAME=docker-root-lv\n")},
 		{Name: "root elsewhere", Want: reports.Failed, Says: []string{`mounted on "/mnt"`}, Guest: says(lvmScript, "lv atomicos|root|-wi-ao----\nmounted atomicos-root /mnt\n")},
-		{Name: "no volumes", Want: reports.Skipped, Guest: says(lvmScript, "")},
+		{Name: "root mounted here and there", Guest: says(lvmScript, "lv atomicos|root|-wi-ao----\nmounted atomicos-root /var\nroot atomicos-root\n")},
+		{Name: "host on a partition", Want: reports.Failed, Says: []string{`mounted on "/mnt"`}, Guest: says(lvmScript, "lv atomicos|root|-wi-ao----\nmounted atomicos-root /mnt\nroot vda4\n")},
+		{Name: "no volumes", Want: reports.Skipped, Guest: says(lvmScript, "root vda4\n")},
 		lacks(lvmScript),
 	})
 }
