@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -17,7 +18,9 @@ type Selection struct {
 	Suites []string
 	// Checks are check ids: "base/failed-units", "containers/*".
 	Checks []string
-	// Labels keep checks that carry one of these; "!slow" drops those that do.
+	// Labels keep checks that carry one of these; "!slow" drops those that do. The
+	// name of its suite is a label of each check: "!layering" is for images to
+	// which that criterion does not apply.
 	Labels []string
 	// Folders hold the user's own checks (package usercheck), to choose from
 	// beside ours.
@@ -66,7 +69,7 @@ func Select(all []check.Registered, s Selection) ([]check.Registered, error) {
 		if err != nil {
 			return nil, err
 		}
-		if bySuite && byCheck && labelled(s.Labels, r.Labels) {
+		if bySuite && byCheck && labelled(s.Labels, append(slices.Clone(r.Labels), r.Suite.Name)) {
 			out = append(out, r)
 		}
 	}

@@ -44,6 +44,7 @@ func TestSelect(t *testing.T) {
 		{"both must match", Selection{Suites: []string{"base"}, Checks: []string{"*/a"}}, "base/a"},
 		{"a label", Selection{Labels: []string{"slow", "docker"}}, "base/b storage/a"},
 		{"not a label", Selection{Labels: []string{"!slow"}}, "base/a base/c base/d storage/a"},
+		{"all but a suite", Selection{Labels: []string{"!storage"}}, "base/a base/b base/c base/d"},
 	} {
 		got, err := Select(some, c.sel)
 		if err != nil || ids(got) != c.want {

@@ -86,7 +86,10 @@ func (c Case) Standing() Standing {
 func Judge(suites []Suite) (Verdict, string) {
 	var rejected, open []Case
 	var order []string
-	type tally struct{ cases, blocking, answered int }
+	type tally struct {
+		cases, blocking, answered int
+		skipped                   string // why the first of them was
+	}
 	criteria := map[string]*tally{}
 	passed, excused := 0, 0
 	for _, s := range suites {
@@ -113,6 +116,9 @@ func Judge(suites []Suite) (Verdict, string) {
 				t.answered++
 				rejected = append(rejected, c)
 			case Absent:
+				if t.skipped == "" {
+					t.skipped = c.Message
+				}
 			default:
 				open = append(open, c)
 			}
@@ -133,7 +139,11 @@ func Judge(suites []Suite) (Verdict, string) {
 		case t.cases == 0:
 			return Undecided, fmt.Sprintf("criterion %q has no case: nothing in it ran", name)
 		case t.blocking > 0 && t.answered == 0:
-			return Undecided, fmt.Sprintf("criterion %q has no answered blocking check: everything in it was skipped", name)
+			why := ""
+			if t.skipped != "" {
+				why = " (" + Line(t.skipped, reasonLimit) + ")"
+			}
+			return Undecided, fmt.Sprintf("criterion %q has no answered blocking check: everything in it was skipped%s", name, why)
 		}
 	}
 	switch {

@@ -52,7 +52,7 @@ func TestJudge(t *testing.T) {
 		{"no outcome", []Suite{suite("a", pass, blocking("a/b", "", ""))}, Undecided, ""},
 		{"fault of the future", []Suite{suite("a", pass, blocking("a/b", Failed, "vendor"))}, Undecided, "(vendor)"},
 		{"rejection beats missing answers", []Suite{suite("a", blocking("a/b", Errored, FaultInfra), blocking("a/c", Failed, FaultImage))}, Rejected, "a/c"},
-		{"all skipped", []Suite{suite("a", blocking("a/b", Skipped, ""))}, Undecided, "everything in it was skipped"},
+		{"all skipped", []Suite{suite("a", blocking("a/b", Skipped, ""))}, Undecided, "everything in it was skipped (because)"},
 		{"one criterion skipped", []Suite{suite("a", pass), suite("b", blocking("b/b", Skipped, ""))}, Undecided, `criterion "b"`},
 		{"criterion in two parts", []Suite{suite("a", pass), suite("a", blocking("a/b", Skipped, ""))}, Accepted, ""},
 		{"criterion of skips and advisory passes", []Suite{suite("a", pass), suite("b", blocking("b/b", Skipped, ""), advisory("b/c", Passed, ""))}, Undecided, `criterion "b"`},

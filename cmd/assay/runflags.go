@@ -24,7 +24,7 @@ func selectionFlags(c *cobra.Command, s *harness.Selection) {
 	f := c.Flags()
 	f.StringSliceVar(&s.Suites, "suite", nil, "only these suites (globs; repeat or separate by commas)")
 	f.StringSliceVar(&s.Checks, "check", nil, "only these checks, suite/name (globs)")
-	f.StringSliceVar(&s.Labels, "label", nil, "only checks with one of these labels; !label leaves them out")
+	f.StringSliceVar(&s.Labels, "label", nil, "only checks with one of these labels; !label leaves them out, !suite a whole suite")
 	f.StringArrayVar(&s.Folders, "checks", nil, "folder with checks of your own, see docs/own-checks.md (repeat for more)")
 }
 

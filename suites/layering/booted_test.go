@@ -14,6 +14,7 @@ import (
 	"assay/harness/host/hosttest"
 	"assay/reports"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/suitetest"
 )
 
@@ -204,60 +205,11 @@ func TestInitramfs(t *testing.T) {
 	})
 }
 
-func TestUnlock(t *testing.T) {
-	open := changed(base(), func(d *host.Deployment) { d.Unlocked = "development" })
-	command := []string{"ostree", "admin", "unlock"}
-	write := []string{"touch", usrFile}
-	exists := func(exit int) plan { return fails(exit, "", "sh", "-c", `[ -e "$1" ]`, "sh", usrFile) }
-	status := func(answers ...[]host.Deployment) plan { return toolTells(t, host.OSTree, answers...) }
-	good := func(more ...plan) []plan {
-		return append([]plan{status(all(booted(open)), all(booted(base()))), turns(write, 1, 0, 1), does("overlay\n", "sh", "-c", usrScript, "sh"), exists(1),
-			func(g *guesttest.Fake, _ *check.Env) {
-				g.On(command...).Prints("Development mode enabled.\n").Then().Exits(1).Says("error: Deployment is already in unlocked state: development\n")
-			}}, more...)
-	}
-	suitetest.Run(t, "layering/unlock", []suitetest.Case{
-		{Name: "healthy", Guest: on(good()...)},
-		{Name: "open before", Want: reports.Failed, Says: []string{"although nobody unlocked it"}, Guest: on(good(turns(write, 0))...)},
-		{Name: "refused", Want: reports.Failed, Says: []string{"ostree admin cannot unlock /usr"}, Guest: on(good(fails(1, "error: no overlayfs\n", command...))...)},
-		{Name: "still closed", Want: reports.Failed, Says: []string{"still takes no file"}, Guest: on(good(turns(write, 1))...)},
-		{Name: "no overlay", Want: reports.Failed, Says: []string{`is "xfs", not an overlay`}, Guest: on(good(does("xfs\n", "sh", "-c", usrScript, "sh"))...)},
-		{Name: "not told", Want: reports.Failed, Says: []string{`unlocked "", want "development"`}, Guest: on(good(status(all(booted(base()))))...)},
-		{Name: "twice", Want: reports.Failed, Says: []string{"unlocks a /usr that is unlocked already"}, Guest: on(good(does("", command...))...)},
-		{Name: "twice, no plain message", Want: reports.Failed, Says: []string{"does not say that it is unlocked already"}, Guest: on(good(func(g *guesttest.Fake, _ *check.Env) {
-			g.On(command...).Then().Exits(1).Says("error: mount failed\n")
-		})...)},
-		{Name: "file stays", Want: reports.Failed, Says: []string{"is still there after the reboot"}, Guest: on(good(exists(0))...)},
-		{Name: "stays open", Want: reports.Failed, Says: []string{"after the reboot it still takes files"}, Guest: on(good(turns(write, 1, 0, 0))...)},
-		{Name: "still told", Want: reports.Failed, Says: []string{`unlocked "development", want ""`}, Guest: on(good(status(all(booted(open))))...)},
-		{Name: "no tool", Want: reports.Skipped, Says: []string{"the image has no ostree admin and no bootc"}, Guest: func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanTools(g) }},
-	})
-}
-
-func TestUnlockHotfix(t *testing.T) {
-	fix := changed(base(), func(d *host.Deployment) { d.Unlocked = "hotfix" })
-	command := []string{"ostree", "admin", "unlock", "--hotfix"}
-	write := []string{"touch", usrFile}
-	exists := func(exit int) plan { return fails(exit, "", "sh", "-c", `[ -e "$1" ]`, "sh", usrFile) }
-	status := func(answers ...[]host.Deployment) plan { return toolTells(t, host.OSTree, answers...) }
-	good := func(more ...plan) []plan {
-		return append([]plan{status(all(booted(base())), all(booted(fix), base())), turns(write, 1, 0), does("overlay\n", "sh", "-c", usrScript, "sh"), exists(0),
-			does("Hotfix mode enabled.\n", command...)}, more...)
-	}
-	suitetest.Run(t, "layering/unlock-hotfix", []suitetest.Case{
-		{Name: "healthy", Guest: on(good()...)},
-		{Name: "refused", Want: reports.Failed, Says: []string{"cannot unlock /usr"}, Guest: on(good(fails(1, "error: no\n", command...))...)},
-		{Name: "gone", Want: reports.Failed, Says: []string{"is gone after the reboot"}, Guest: on(good(exists(1))...)},
-		{Name: "no way back", Want: reports.Failed, Says: []string{"leaves no deployment of aaaaaaaaaaaa without it to roll back to"}, Guest: on(good(status(all(booted(base())), all(booted(fix))))...)},
-		{Name: "not told", Want: reports.Failed, Says: []string{`unlocked "", want "hotfix"`}, Guest: on(good(status(all(booted(base())), all(booted(base()), base())))...)},
-	})
-}
-
 func TestUnlockRPM(t *testing.T) {
 	install := []string{"rpm", "-i", "--nosignature", "/var/tmp/assay/assay-hello-1.0-1.noarch.rpm"}
 	good := func(more ...plan) []plan {
-		return append([]plan{does("bash\n", "sh", "-c", inBaseScript, "sh"), does("", "sh", "-c", fetchScript, guesttest.Rest), turns(install, 1, 0), turns([]string{"touch", usrFile}, 1, 0),
-			does("Development mode enabled.\n", "ostree", "admin", "unlock"), does("overlay\n", "sh", "-c", usrScript, "sh"), does("", q("assay-hello")...), does("hello 1.0\n", "assay-hello")}, more...)
+		return append([]plan{does("bash\n", "sh", "-c", inBaseScript, "sh"), does("", "sh", "-c", fetchScript, guesttest.Rest), turns(install, 1, 0), turns([]string{"touch", deployments.UsrFile}, 1, 0),
+			does("Development mode enabled.\n", "ostree", "admin", "unlock"), does("overlay\n", "sh", "-c", deployments.UsrScript, "sh"), does("", q("assay-hello")...), does("hello 1.0\n", "assay-hello")}, more...)
 	}
 	suitetest.Run(t, "layering/unlock-rpm", []suitetest.Case{
 		{Name: "healthy", Guest: on(good()...)},
@@ -265,6 +217,7 @@ func TestUnlockRPM(t *testing.T) {
 		{Name: "fails when unlocked", Want: reports.Failed, Says: []string{"/usr is unlocked, and rpm -i fails: no space"}, Guest: on(good(fails(1, "no space\n", install...))...)},
 		{Name: "unlock fails", Want: reports.Failed, Guest: on(good(fails(1, "error: no\n", "ostree", "admin", "unlock"))...)},
 		{Name: "does not run", Want: reports.Failed, Says: []string{"its program does not run"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
+		{Name: "no package layering", Want: reports.Skipped, Says: []string{"the image has no rpm-ostree"}, Guest: func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanTools(g, host.OSTree) }},
 		{Name: "not an rpm host", Want: reports.Skipped, Guest: on(does("\n", "sh", "-c", inBaseScript, "sh"))},
 		noPackages,
 	})

@@ -1,8 +1,8 @@
 // Package layering is the criterion of package layering (S8): packages go on
 // top of the tree, come with the next boot, outlive upgrades, leave with a
 // rollback or an uninstall, and bad ones are refused before anything is staged.
-// Overrides of base packages, the initramfs made on the host and a /usr that is
-// opened for writing belong to it.
+// Overrides of base packages, the initramfs made on the host and rpm in an
+// unlocked /usr belong to it. A host that layers no packages skips all of it.
 //
 // The packages come from a repository that the harness serves; the image's own
 // repositories, which a guest cannot reach, are set aside meanwhile. Where both

@@ -132,16 +132,6 @@ func TestBootScript(t *testing.T) {
 	}
 }
 
-func TestUsrScript(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "mounts")
-	if err := os.WriteFile(file, []byte("/dev/vda4 / xfs rw 0 0\n/dev/vda4 /usr xfs ro 0 0\noverlay /usr overlay rw 0 0\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := shell(t, strings.ReplaceAll(usrScript, "/proc/mounts", file), nil); err != nil || out != "overlay\n" {
-		t.Errorf("%q, %v", out, err)
-	}
-}
-
 func TestContentScript(t *testing.T) {
 	root := t.TempDir()
 	folder := filepath.Join(root, "boot/ostree/os-ab12")

@@ -6,6 +6,7 @@ import (
 
 	"assay/harness/host"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/probe"
 )
 
@@ -15,7 +16,12 @@ var _ = check.Register(suite, check.Check{
 })
 
 func unlockRPM(ctx context.Context, t *check.T) error {
-	l, err := begin(ctx, t, unlockers, hello)
+	// A host without package layering has base/unlock for its /usr.
+	l, err := begin(ctx, t, tools, hello)
+	if err != nil {
+		return err
+	}
+	h, err := deployments.Unlocker(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -32,7 +38,7 @@ func unlockRPM(ctx context.Context, t *check.T) error {
 	if err != nil || r.OK() {
 		return orFail(err, "rpm -i works although nobody unlocked /usr")
 	}
-	if err := l.unlock(ctx, host.UnlockOptions{}); err != nil {
+	if err := deployments.Judge(h.Open(ctx, host.UnlockOptions{})); err != nil {
 		return err
 	}
 	if r, err = l.rpm(ctx, install...); err != nil || !r.OK() {
