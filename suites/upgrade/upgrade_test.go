@@ -163,6 +163,12 @@ func TestSystem(t *testing.T) {
 		{Name: "degraded", Want: reports.Failed, Says: []string{`the system is "degraded" after an upgrade, with these units failed: a.service, b.mount`},
 			Guest: dt.Lived(t, dt.Plain, says(deployments.SystemScript, "degraded\na.service loaded failed failed A\nb.mount loaded failed failed B\n", 0))},
 	})
+	suitetest.Run(t, "upgrade/version", []suitetest.Case{
+		{Name: "as announced", Guest: dt.Lived(t, dt.Plain, notDerived, says(deployments.ReleaseScript, "1.2\n", 0))},
+		{Name: "another", Want: reports.Failed, Says: []string{"is version 1.2, and the tree in it says OSTREE_VERSION=1.1"}, Guest: dt.Lived(t, dt.Plain, notDerived, says(deployments.ReleaseScript, "1.1\n", 0))},
+		{Name: "derived", Want: reports.Skipped, Says: []string{"the image's own tree"}, Guest: dt.Lived(t, dt.Plain)},
+		{Name: "no trees", Want: reports.Skipped, Guest: dt.Lived(t, dt.Plain, dt.NoTrees)},
+	})
 	suitetest.Run(t, "upgrade/boot-loader", []suitetest.Case{
 		{Name: "known", Guest: dt.Lived(t, dt.Plain, says(bootLoaderScript, "Component EFI\n", 0))},
 		{Name: "no bootupd", Want: reports.Skipped, Guest: dt.Lived(t, dt.Plain, says(bootLoaderScript, "", 127))},
