@@ -90,14 +90,16 @@ func (e *Ethernet) openStackNetworks(p *problems, at, link string) []osNetwork {
 		n.ID, n.Link = fmt.Sprintf("%s-net%d", link, len(nets)), link
 		nets = append(nets, n)
 	}
+	// Routes hang on the first static network of their family, else on that of DHCP.
+	first, leased := map[bool]int{}, map[bool]int{}
 	if e.DHCP4 {
+		leased[true] = len(nets)
 		add(osNetwork{Type: "ipv4_dhcp"})
 	}
 	if e.DHCP6 {
+		leased[false] = len(nets)
 		add(osNetwork{Type: "ipv6_dhcp"})
 	}
-	// Routes hang on the first static network of their family.
-	first := map[bool]int{}
 	for _, a := range e.Addresses {
 		prefix, err := netip.ParsePrefix(a)
 		if err != nil {
@@ -124,7 +126,10 @@ func (e *Ethernet) openStackNetworks(p *problems, at, link string) []osNetwork {
 		}
 		on, ok := first[to.Addr().Is4()]
 		if !ok {
-			p.add(fmt.Sprintf("%s.routes[%d]", at, i), "needs an address of the same family in a config drive")
+			on, ok = leased[to.Addr().Is4()]
+		}
+		if !ok {
+			p.add(fmt.Sprintf("%s.routes[%d]", at, i), "needs an address of the same family, or DHCP, in a config drive")
 			continue
 		}
 		nets[on].Routes = append(nets[on].Routes, osRoute{

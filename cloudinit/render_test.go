@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -229,5 +230,36 @@ func TestUserDataSaysTheSeed(t *testing.T) {
 	var m map[string]any
 	if err := yaml3.Unmarshal(meta, &m); err != nil || m["instance-id"] != any("2026-01-01") || m["local-hostname"] != any("on") {
 		t.Errorf("meta-data came back as %v, %v", m, err)
+	}
+}
+
+// A route of a card with DHCP can be said in both formats.
+func TestRouteBesideDHCP(t *testing.T) {
+	s := minimalSeed()
+	s.Network = &Network{Ethernets: map[string]Ethernet{"nic0": {
+		Match: &Match{MACAddress: "52:54:00:12:34:56"}, DHCP4: true,
+		Routes: []Route{{To: "198.51.100.0/24", Via: "192.0.2.1"}},
+	}}}
+	for _, c := range []struct {
+		format Format
+		name   string
+		want   []string
+	}{
+		{NoCloud, "network-config", []string{"dhcp4: true", "to: 198.51.100.0/24"}},
+		{ConfigDrive, "openstack/latest/network_data.json", []string{`"type": "ipv4_dhcp"`, `"network": "198.51.100.0"`, `"gateway": "192.0.2.1"`}},
+	} {
+		docs, err := s.Documents(c.format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(docs, func(d Document) bool { return d.Name == c.name })
+		if i < 0 {
+			t.Fatalf("%s has no %s: %v", c.format, c.name, docs)
+		}
+		for _, want := range c.want {
+			if !bytes.Contains(docs[i].Data, []byte(want)) {
+				t.Errorf("%s lacks %q:\n%s", c.name, want, docs[i].Data)
+			}
+		}
 	}
 }

@@ -136,7 +136,7 @@ func TestConfigDriveRefusesWhatItCannotSay(t *testing.T) {
 		"rename":     {Match: mac, SetName: "eth1"},
 		"search":     {Match: mac, Nameservers: &Nameservers{Search: []string{"example.test"}}},
 		"metric":     {Match: mac, Addresses: []string{"192.0.2.1/24"}, Routes: []Route{{"default", "192.0.2.2", 5}}},
-		"route only": {Match: mac, DHCP4: true, Routes: []Route{{"default", "192.0.2.2", 0}}},
+		"route only": {Match: mac, DHCP6: true, Routes: []Route{{"default", "192.0.2.2", 0}}},
 	} {
 		s := minimalSeed()
 		s.Network = &Network{Ethernets: map[string]Ethernet{"eth0": e}}

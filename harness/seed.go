@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"assay/cloudinit"
+	"assay/harness/network"
 	"assay/suites/check"
 )
 
@@ -17,10 +18,25 @@ type seed struct {
 	env     check.Env
 }
 
+// seedRoute is a network that the seed has a route to, and our DHCP tells nothing
+// of: it shows that the seed's network configuration is heeded. Nobody is there
+// (RFC 5737).
+const seedRoute = "198.51.100.0/24"
+
+// seedNetwork is DHCP on the guest's only card, as images do by themselves, and
+// the route. Every way to configure a network can say that without losing DHCP.
+func seedNetwork() *cloudinit.Network {
+	return &cloudinit.Network{Ethernets: map[string]cloudinit.Ethernet{"seed": {
+		Match: &cloudinit.Match{MACAddress: network.GuestMAC}, DHCP4: true,
+		Routes: []cloudinit.Route{{To: seedRoute, Via: network.GatewayIP}},
+	}}}
+}
+
 // newSeed makes a guest's seed with keys of its own and writes its ISO.
 func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 	sd, secrets, err := cloudinit.New(cloudinit.Options{
 		Hostname: "assay-" + guest, InstanceID: "iid-" + runID + "-" + guest, RootLogin: true, Rand: rand.Reader,
+		Network: seedNetwork(),
 	})
 	if err != nil {
 		return nil, err
@@ -32,7 +48,7 @@ func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 	return &seed{iso: iso, secrets: secrets, env: check.Env{
 		User: secrets.User, Hostname: sd.Hostname, InstanceID: sd.InstanceID,
 		ProofPath: sd.Proof.Path, ProofText: sd.Proof.Text,
-		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine,
+		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine, SeedRoute: seedRoute,
 	}}, nil
 }
 

@@ -113,6 +113,9 @@ type Env struct {
 	AuthorizedKey string `json:"authorized_key"`
 	// HostKey is the SSH host public key line that the seed installs.
 	HostKey string `json:"host_key"`
+	// SeedRoute is a network to which the seed's network configuration has a
+	// route, and DHCP has none; empty when the seed has no such configuration.
+	SeedRoute string `json:"seed_route,omitempty"`
 	// Registry serves container images on the guest's network.
 	Registry Registry `json:"registry"`
 	// DiskSize is the size in bytes of the disk the guest got: larger than the

@@ -11,26 +11,30 @@ import (
 )
 
 var _ = check.Register(suite, check.Check{
-	Name: "network-config", Title: "the network is as the seed says: an address, a way out, a name server", Run: networkConfig,
+	Name: "network-config", Title: "the network is as the seed says: an address, a way out, a name server, and a route that the seed alone knows", Run: networkConfig,
 })
 
-// networkScript prints addresses, default routes, name servers and what
-// cloud-init wrote for the system's own network program.
+// networkScript prints addresses, default routes, name servers, routes to the
+// seed's own network $1, what cloud-init wrote for the system's network program,
+// and what it said of that.
 const networkScript = need + `
 command -v ip >/dev/null 2>&1 || exit 127
 ip -o addr show scope global 2>/dev/null | sed 's/^/addr /'
 ip route show default 2>/dev/null | sed 's/^/route /'
 cat /etc/resolv.conf /run/systemd/resolve/resolv.conf /run/NetworkManager/no-stub-resolv.conf 2>/dev/null | sed -n 's/^nameserver */dns /p'
+[ -z "$1" ] || ip route show "$1" 2>/dev/null | sed 's/^/seed /'
+grep -h -o -E 'network config is disabled by .*|Applying network config[a-z]* from [a-z_]*' /var/log/cloud-init.log 2>/dev/null | sed 's/^/said /'
 ls /etc/netplan/*cloud-init* /etc/NetworkManager/system-connections/cloud-init-* /etc/systemd/network/*cloud-init* \
 	/etc/network/interfaces.d/*cloud-init* /etc/sysconfig/network-scripts/ifcfg-* /run/systemd/network/*.network 2>/dev/null | sed 's/^/file /'
 exit 0`
 
 func networkConfig(ctx context.Context, t *check.T) error {
-	out, err := probe.Output(ctx, t, "cloud-init or ip", networkScript)
+	out, err := probe.Output(ctx, t, "cloud-init or ip", networkScript, t.Env.SeedRoute)
 	if err != nil {
 		return err
 	}
-	var addrs, routes, servers int
+	var addrs, routes, servers, seeded int
+	said := ""
 	for _, l := range probe.Lines(out) {
 		kind, rest, _ := strings.Cut(l, " ")
 		switch kind {
@@ -40,6 +44,10 @@ func networkConfig(ctx context.Context, t *check.T) error {
 			}
 		case "route":
 			routes++
+		case "seed":
+			seeded++
+		case "said":
+			said = rest
 		case "dns":
 			if _, err := netip.ParseAddr(strings.TrimSpace(rest)); err == nil {
 				servers++
@@ -53,6 +61,9 @@ func networkConfig(ctx context.Context, t *check.T) error {
 		return check.FailWith(out, "there is no default route")
 	case servers == 0:
 		return check.FailWith(out, "there is no name server in /etc/resolv.conf")
+	case t.Env.SeedRoute != "" && seeded == 0:
+		// What DHCP gives is there without the seed, too.
+		return check.FailWith(out, "the seed's network configuration is not heeded: its route to %s is missing (cloud-init: %s)", t.Env.SeedRoute, orElse(probe.OneLine(said), "no word of it"))
 	}
 	return nil
 }

@@ -79,8 +79,19 @@ func TestLogClean(t *testing.T) {
 func TestNetworkConfig(t *testing.T) {
 	const addr = "addr 2: enp1s0    inet 192.168.127.2/24 brd 192.168.127.255 scope global dynamic enp1s0\\ valid_lft 3Xsec\n"
 	const route = "route default via 192.168.127.1 dev enp1s0 proto dhcp\n"
+	const up = addr + route + "dns 192.168.127.1\n"
+	routed := func(out string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, e *check.Env) {
+			e.SeedRoute = "198.51.100.0/24"
+			g.On("sh", "-c", networkScript, "sh", "198.51.100.0/24").Prints(out)
+		}
+	}
 	suitetest.Run(t, "cloud-init/network-config", []suitetest.Case{
-		{Name: "up", Guest: says(networkScript, addr+route+"dns 192.168.127.1\n")},
+		{Name: "up", Guest: routed(up + "seed 198.51.100.0/24 via 192.168.127.1 dev enp1s0 proto static\nsaid Applying network configuration from ds\n")},
+		{Name: "up, and no configuration in the seed", Guest: says(networkScript, up)},
+		{Name: "ignored where DHCP gives the same", Want: reports.Failed, Says: []string{"route to 198.51.100.0/24 is missing", "network config is disabled by system_cfg"},
+			Guest: routed(up + "said network config is disabled by system_cfg\n")},
+		{Name: "ignored without a word", Want: reports.Failed, Says: []string{"no word of it"}, Guest: routed(up)},
 		{Name: "no address", Want: reports.Failed, Says: []string{"no interface"}, Guest: says(networkScript, route)},
 		{Name: "no route", Want: reports.Failed, Says: []string{"default route"}, Guest: says(networkScript, addr)},
 		{Name: "no name server", Want: reports.Failed, Says: []string{"name server"}, Guest: says(networkScript, addr+route)},
