@@ -245,7 +245,7 @@ func TestRouteBesideDHCP(t *testing.T) {
 		name   string
 		want   []string
 	}{
-		{NoCloud, "network-config", []string{"dhcp4: true", "to: 198.51.100.0/24"}},
+		{NoCloud, "network-config", []string{"dhcp4: true", `to: "198.51.100.0/24"`}},
 		{ConfigDrive, "openstack/latest/network_data.json", []string{`"type": "ipv4_dhcp"`, `"network": "198.51.100.0"`, `"gateway": "192.0.2.1"`}},
 	} {
 		docs, err := s.Documents(c.format)
