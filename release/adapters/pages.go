@@ -62,6 +62,13 @@ func (p *Pages) readers(s *site.Stream, l *release.Line, where at) {
 	if len(s.Policy.Targets) == 0 {
 		return // nothing is published from here, so nothing is known of it
 	}
+	if where.target != "" && s.Policy.Stream != where.pointer.Stream {
+		// Its first pointer brings its pages along.
+		s.NoPages = !slices.ContainsFunc(s.Policy.Targets, func(t release.Target) bool {
+			_, shown := l.ShownAt(t)
+			return t.Name == where.target && shown
+		})
+	}
 	for i, t := range p.targets(s, where) {
 		there := l.PublishedAt(t)
 		if s.Policy.Stream == where.pointer.Stream && where.pointer.Build != "" {

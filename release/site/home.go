@@ -427,9 +427,10 @@ func (v *view) known(r *release.Release) (out []knownView, more int) {
 
 // cardView is one stream on the front page.
 type cardView struct {
-	Title, About, Href, Class, Word string
-	Out                             *outView
-	Next                            *moment
+	Title, About, Class, Word string
+	Href                      string // empty where there are no pages
+	Out                       *outView
+	Next                      *moment
 }
 
 type frontPage struct {
@@ -447,7 +448,10 @@ func renderFront(out Files, in *Input) error {
 			return err
 		}
 		c := cardView{Title: text(cmp.Or(v.p.Title, string(v.p.Stream))), About: text(cmp.Or(v.p.Disclaimer, v.p.About)),
-			Href: "streams/" + string(v.p.Stream) + "/index.html", Class: "mute", Word: "No release yet"}
+			Class: "mute", Word: "No release yet"}
+		if !in.Streams[i].NoPages {
+			c.Href = "streams/" + string(v.p.Stream) + "/index.html"
+		}
 		if v.current != nil {
 			c.Out = v.out(v.current)
 			c.Class, c.Word = c.Out.Class, map[string]string{"good": "Current", "open": "Stale", "bad": "Marked bad"}[c.Out.Class]

@@ -46,6 +46,9 @@ type Stream struct {
 	// A release whose files are not there is shown as on its way, and the one
 	// before is offered; an old one is shown as no longer kept.
 	Published map[release.BuildID]bool
+	// NoPages means that the stream has no pages on this site yet, so that the
+	// front page leads nowhere.
+	NoPages bool
 	// Keys are public keys to verify with, the current one first.
 	Keys []Key
 	// CloudImages are the images that clouds have of releases.

@@ -135,6 +135,19 @@ func TestBlockedAndNothingOut(t *testing.T) {
 	wantNot(t, page(t, render(t, in), "streams/new/index.html"), "will be released")
 }
 
+// TestFrontLeadsToPagesThatAreThere: at a target, the pages of a stream come with
+// its first pointer.
+func TestFrontLeadsToPagesThatAreThere(t *testing.T) {
+	l := newLab(t)
+	l.Policy = policy("new", "New OS")
+	in := site.Input{URL: "https://example.org", State: l.State, Now: l.Now, Streams: []site.Stream{{Policy: l.Policy}}}
+	want(t, string(render(t, in)["index.html"]), `<a href="streams/new/index.html">New OS</a>`)
+	in.Streams[0].NoPages = true
+	front := string(render(t, in)["index.html"])
+	want(t, front, "<h2>New OS</h2>", "No release yet")
+	wantNot(t, front, "streams/new")
+}
+
 func TestOnlyReleaseRevokedLeavesNothing(t *testing.T) {
 	l := newLab(t)
 	l.Policy = policy("new", "New OS")
