@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"assay/artifact"
@@ -232,12 +233,26 @@ func (j *job) newSet(name string, files map[string][]byte, last string) (set, er
 		fmt.Fprintf(&all, "%q %s\n", f, commit.Checksum(files[f]))
 	}
 	s.id = commit.Checksum([]byte(all.String()))[:32]
-	for _, f := range s.files {
-		if _, err := j.spoolFile(s.dir()+"/"+f, files[f]); err != nil {
-			return s, err
-		}
+	return s, j.spoolSet(s, files)
+}
+
+// spoolWriters is how many documents are written at a time: each waits for the
+// disk, and what waits together is there together.
+const spoolWriters = 16
+
+// spoolSet writes the documents of a set into the spool.
+func (j *job) spoolSet(s set, files map[string][]byte) error {
+	var wg sync.WaitGroup
+	errs, turn := make([]error, len(s.files)), make(chan struct{}, spoolWriters)
+	for i, f := range s.files {
+		turn <- struct{}{}
+		wg.Go(func() {
+			_, errs[i] = j.spoolFile(s.dir()+"/"+f, files[f])
+			<-turn
+		})
 	}
-	return s, nil
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // tidy empties the spool of what is published; the repository stays.
