@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,10 +113,10 @@ func (w *World) tree(ctx context.Context, refs map[string]string, s Seen) error 
 func (w *World) pages(ctx context.Context, s release.Stream, p publish.Pointer, news bool) error {
 	home := "streams/" + string(s) + "/"
 	page, err := w.Reader.get(ctx, home+"index.html")
+	if errors.Is(err, fs.ErrNotExist) && !news && w.outs[s] == "" {
+		return nil // the first release brings pages along
+	}
 	if err != nil {
-		if p.Build == "" && len(w.outs) == 0 {
-			return nil
-		}
 		return err
 	}
 	doc, err := html.Parse(bytes.NewReader(page))
@@ -131,8 +132,8 @@ func (w *World) pages(ctx context.Context, s release.Stream, p publish.Pointer, 
 	if p.Build == "" && len(shown) > 0 {
 		return fmt.Errorf("the page of %s offers %q, and nothing is out", s, shown)
 	}
-	if front, err := w.Reader.get(ctx, "index.html"); err != nil || p.Build != "" && !bytes.Contains(front, []byte(p.Build)) {
-		return fmt.Errorf("the front page does not show %s: %w", p.Build, errors.Join(err))
+	if err := w.front(ctx, p); err != nil {
+		return err
 	}
 	if err := w.metadata(ctx, s, p); err != nil {
 		return err
@@ -141,6 +142,26 @@ func (w *World) pages(ctx context.Context, s release.Stream, p publish.Pointer, 
 		return nil
 	}
 	return w.download(ctx, s, p, doc)
+}
+
+// front reads the front page and follows its links.
+func (w *World) front(ctx context.Context, p publish.Pointer) error {
+	front, err := w.Reader.get(ctx, "index.html")
+	if err != nil || p.Build != "" && !bytes.Contains(front, []byte(p.Build)) {
+		return fmt.Errorf("the front page does not show %s: %w", p.Build, errors.Join(err))
+	}
+	doc, err := html.Parse(bytes.NewReader(front))
+	if err != nil {
+		return err
+	}
+	for n := range doc.Descendants() {
+		if href := attr(n, "href"); n.Data == "a" && !strings.HasPrefix(href, "#") {
+			if _, err := w.Reader.get(ctx, href); err != nil {
+				return fmt.Errorf("the front page leads to %s: %w", href, err)
+			}
+		}
+	}
+	return nil
 }
 
 // sums are the checksums that a page shows.
@@ -255,6 +276,9 @@ func (w *World) metadata(ctx context.Context, s release.Stream, p publish.Pointe
 // warnings are the titles of the page's alerts.
 func (w *World) warnings(ctx context.Context, s release.Stream) (string, error) {
 	page, err := w.Reader.get(ctx, "streams/"+string(s)+"/index.html")
+	if errors.Is(err, fs.ErrNotExist) && w.outs[s] == "" {
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}

@@ -36,7 +36,6 @@ rebuild:
 site:
   title: Atomic Host downloads
   about: Hosts for containers, as images that are released only after they were booted and tested.
-  directory: pages
   url: %[5]s
 `
 

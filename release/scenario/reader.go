@@ -31,15 +31,17 @@ import (
 type Reader struct {
 	url, home, keyring string
 	ed                 ed25519.PublicKey
+	keys               [2]string // the files they are from
 
 	mu sync.Mutex // guards good, and the client
 	// good are signed files that gpgv found good, by their content.
 	good map[[32]byte]bool
 }
 
-// newReader makes the keyring and an empty ostree client in home.
+// newReader makes the keyring and an empty ostree client in home, of files with
+// public keys.
 func newReader(home, url, pgp, ed string) (*Reader, error) {
-	r := &Reader{url: url, home: home, keyring: filepath.Join(home, "keys.gpg"), good: map[[32]byte]bool{}}
+	r := &Reader{url: url, home: home, keyring: filepath.Join(home, "keys.gpg"), good: map[[32]byte]bool{}, keys: [2]string{pgp, ed}}
 	armored, err := os.ReadFile(pgp)
 	if err != nil {
 		return nil, err
@@ -72,6 +74,11 @@ func newReader(home, url, pgp, ed string) (*Reader, error) {
 		}
 	}
 	return r, nil
+}
+
+// another is one with the same keys, and nothing of what this one has read.
+func (r *Reader) another(home string) (*Reader, error) {
+	return newReader(home, r.url, r.keys[0], r.keys[1])
 }
 
 func (r *Reader) ostree(ctx context.Context, args ...string) (string, error) {

@@ -16,6 +16,8 @@ type Options struct {
 	// From is the first moment to live through, 0 at first. A run that was
 	// killed is followed by one from the moment that was not Done.
 	From int
+	// Until is the first that is left out; 0 is none.
+	Until int
 	// Grace is tracker.Options.Grace: how long a tracker takes to do what a
 	// process asked for that was killed.
 	Grace time.Duration
@@ -45,9 +47,8 @@ type moment struct {
 	day Day
 	at  time.Time
 	do  func(context.Context, *stage) error
-	// last is the moment that ends a day; pages are those after which the pages
-	// are written, as the service does whenever the history has moved.
-	last, pages bool
+	// last is the moment that ends a day.
+	last bool
 }
 
 // moments are the ten weeks, each day the same: the compose comes at night, tests
@@ -79,7 +80,6 @@ func moments() (out []moment) {
 			for _, w := range d.Says {
 				if w.At >= from && w.At < until {
 					add(w.At, func(ctx context.Context, s *stage) error { return s.say(ctx, w) })
-					out[len(out)-1].pages = true
 				}
 			}
 		}
@@ -95,13 +95,21 @@ func moments() (out []moment) {
 		// What failed at the last moment is tried again within the day.
 		add("22:00", nothing)
 		add("23:30", nothing)
-		out[len(out)-1].last, out[len(out)-1].pages = true, true
+		out[len(out)-1].last = true
 	}
 	return out
 }
 
-// Moments is how many moments there are.
-func Moments() int { return len(moments()) }
+// Moments is how many moments there are up to the end of a day ("4 Wed").
+func Moments(day string) int {
+	n := 0
+	for i, m := range moments() {
+		if m.day.Is == day {
+			n = i + 1
+		}
+	}
+	return n
+}
 
 // Run lives through the ten weeks, or what From leaves of them. Whatever it was
 // doing when it was killed, the next Run does once.
@@ -115,8 +123,12 @@ func Run(ctx context.Context, o Options) (err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	for i, m := range moments()[min(o.From, Moments()):] {
-		i += o.From
+	all := moments()
+	if o.Until == 0 {
+		o.Until = len(all)
+	}
+	for i := o.From; i < min(o.Until, len(all)); i++ {
+		m := all[i]
 		fail := func(err error) error {
 			return fmt.Errorf("week %s, %s: %w", m.day.Is, m.at.Format("15:04"), err)
 		}

@@ -25,7 +25,6 @@ type stage struct {
 	history *history.History
 	log     release.Log
 	engine  *engine.Engine
-	pages   *adapters.Pages
 	now     time.Time
 }
 
@@ -54,8 +53,8 @@ func open(ctx context.Context, o Options, now time.Time) (_ *stage, err error) {
 	}
 	with := func(ctx context.Context, do func(*release.State) error) error { return s.engine.With(ctx, do) }
 	clock := func() time.Time { return s.now }
-	s.pages = &adapters.Pages{Config: s.cfg, Log: s.log, With: with, Now: clock}
-	made, err := adapters.Open(s.cfg, adapters.Options{Log: s.log, Pages: s.pages, Grace: o.Grace})
+	pages := &adapters.Pages{Config: s.cfg, Log: s.log, With: with, Now: clock}
+	made, err := adapters.Open(s.cfg, adapters.Options{Log: s.log, Pages: pages, Grace: o.Grace})
 	if err != nil {
 		return nil, err
 	}
@@ -76,13 +75,8 @@ func (s *stage) live(ctx context.Context, m moment) error {
 	if err := m.do(ctx, s); err != nil {
 		return err
 	}
-	if _, err := s.engine.Step(ctx); err != nil {
-		return err
-	}
-	if !m.pages {
-		return nil
-	}
-	return s.pages.Write(ctx)
+	_, err := s.engine.Step(ctx)
+	return err
 }
 
 var (

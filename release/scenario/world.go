@@ -36,7 +36,7 @@ type World struct {
 	warns string
 	bugs  map[string]trackertest.Bug
 	mails int
-	// Made are all mails, bugs and comments there have been.
+	// Counts are of all that came so far.
 	Counts Counts
 }
 
@@ -90,24 +90,20 @@ func NewWorld(t testing.TB, dir string, project trackertest.Project) *World {
 	return w
 }
 
-// serve is the web server of the downloads: the pages as they are now stand in
-// front of what is published.
+// serve is the web server of the downloads.
 func (w *World) serve(rw http.ResponseWriter, r *http.Request) {
-	name := path.Clean("/" + r.URL.Path)
-	for _, dir := range []string{"pages", "public"} {
-		f, err := os.Open(filepath.Join(w.Dir, dir, filepath.FromSlash(name)))
-		if err != nil {
-			continue
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		http.ServeContent(rw, r, name, info.ModTime(), f)
+	f, err := os.Open(filepath.Join(w.Dir, "public", filepath.FromSlash(path.Clean("/"+r.URL.Path))))
+	if err != nil {
+		http.NotFound(rw, r)
 		return
 	}
-	http.NotFound(rw, r)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		http.NotFound(rw, r)
+		return
+	}
+	http.ServeContent(rw, r, r.URL.Path, info.ModTime(), f)
 }
 
 // Morning is what happens outside before a day begins. It may happen again.
