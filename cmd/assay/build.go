@@ -43,11 +43,7 @@ such a mark away; it waives nothing: see ` + "`assay release waive`.",
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }
 
 // onBuild records one fact about a build.
@@ -56,21 +52,10 @@ func onBuild(c *cobra.Command, f *stageFlags, w *wordFlags, name string, fact fu
 	if err != nil {
 		return err
 	}
-	s, err := f.open(c)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	p, err := s.policy()
-	if err != nil {
-		return err
-	}
-	b, err := s.build(p, name)
-	if err != nil {
-		return err
-	}
-	return s.change(c, p, func(*release.State, time.Time) ([]release.Fact, error) {
-		return []release.Fact{fact(b.ID, word)}, nil
+	return f.withBuild(c, name, func(s *stage, p *release.Policy, b *release.Build) error {
+		return s.change(c, p, func(*release.State, time.Time) ([]release.Fact, error) {
+			return []release.Fact{fact(b.ID, word)}, nil
+		})
 	})
 }
 

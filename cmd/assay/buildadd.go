@@ -79,20 +79,13 @@ the signing build system made nothing of a rebuild request.`,
 }
 
 func (o *buildAdd) run(c *cobra.Command) error {
-	s, err := o.open(c)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	p, err := s.policy()
-	if err != nil {
-		return err
-	}
-	decide, err := o.facts(s, p)
-	if err != nil {
-		return err
-	}
-	return s.change(c, p, decide)
+	return o.withPolicy(c, func(s *stage, p *release.Policy) error {
+		decide, err := o.facts(s, p)
+		if err != nil {
+			return err
+		}
+		return s.change(c, p, decide)
+	})
 }
 
 type decider = func(*release.State, time.Time) ([]release.Fact, error)

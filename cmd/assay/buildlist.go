@@ -55,41 +55,13 @@ func newBuildListCommand() *cobra.Command {
   assay build list --stream fedora-43 --json | jq -r '.[] | select(.standing == "good").build'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			p, err := s.policy()
-			if err != nil {
-				return err
-			}
-			lines, l := []buildLine{}, s.state.Line(p.Stream)
-			for b := range l.Builds() {
-				if len(lines) == limit {
-					break
+			return f.withPolicy(c, func(s *stage, p *release.Policy) error {
+				lines := s.list(p, limit)
+				if f.json {
+					return printJSON(c, lines)
 				}
-				lines = append(lines, listed1(p, l, b, s.now()))
-			}
-			if f.json {
-				return printJSON(c, lines)
-			}
-			if len(lines) == 0 {
-				_, err := fmt.Fprintf(c.OutOrStdout(), "%s has no builds: `assay build add` announces one\n", p.Stream)
-				return err
-			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
-			for _, b := range lines {
-				why := ""
-				if len(b.Reasons) > 0 {
-					why = b.Reasons[0]
-				}
-				if b.Release != "" {
-					why = strings.TrimSuffix(b.Release+"; "+why, "; ")
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.Build, b.Standing, reports.Line(b.Compose, 60), reports.Line(why, 120))
-			}
-			return w.Flush()
+				return printBuilds(c.OutOrStdout(), p, lines)
+			})
 		},
 	}
 	f.addTo(c)
@@ -97,6 +69,37 @@ func newBuildListCommand() *cobra.Command {
 	f.jsonTo(c)
 	c.Flags().IntVar(&limit, "limit", 30, "how many")
 	return c
+}
+
+// list has a stream's newest builds.
+func (s *stage) list(p *release.Policy, limit int) []buildLine {
+	lines, l := []buildLine{}, s.state.Line(p.Stream)
+	for b := range l.Builds() {
+		if len(lines) == limit {
+			break
+		}
+		lines = append(lines, listed1(p, l, b, s.now()))
+	}
+	return lines
+}
+
+func printBuilds(out io.Writer, p *release.Policy, lines []buildLine) error {
+	if len(lines) == 0 {
+		_, err := fmt.Fprintf(out, "%s has no builds: `assay build add` announces one\n", p.Stream)
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, b := range lines {
+		why := ""
+		if len(b.Reasons) > 0 {
+			why = b.Reasons[0]
+		}
+		if b.Release != "" {
+			why = strings.TrimSuffix(b.Release+"; "+why, "; ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.Build, b.Standing, reports.Line(b.Compose, 60), reports.Line(why, 120))
+	}
+	return w.Flush()
 }
 
 func newBuildShowCommand() *cobra.Command {
@@ -108,23 +111,12 @@ func newBuildShowCommand() *cobra.Command {
   assay build show Fedora-43-20261121.n.0 --json`,
 		Args: oneArg("BUILD"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			p, err := s.policy()
-			if err != nil {
-				return err
-			}
-			b, err := s.build(p, args[0])
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return printJSON(c, detail(p, s.state, b, s.now()))
-			}
-			return showBuild(c, p, s, b)
+			return f.withBuild(c, args[0], func(s *stage, p *release.Policy, b *release.Build) error {
+				if f.json {
+					return printJSON(c, detail(p, s.state, b, s.now()))
+				}
+				return showBuild(c, p, s, b)
+			})
 		},
 	}
 	f.addTo(c)

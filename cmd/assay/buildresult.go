@@ -40,7 +40,7 @@ answer to an attempt always does. Where nobody asked yet, this command does.`,
 			if len(args) < 2 {
 				return usagef("want BUILD and at least one results folder; see `%s --help`", c.CommandPath())
 			}
-			return o.run(c, args[0], args[1:])
+			return o.withBuild(c, args[0], func(s *stage, p *release.Policy, b *release.Build) error { return o.run(c, s, p, b, args[1:]) })
 		},
 	}
 	o.addTo(c)
@@ -60,20 +60,7 @@ type result struct {
 	id    release.ArtifactID
 }
 
-func (o *buildResult) run(c *cobra.Command, name string, paths []string) error {
-	s, err := o.open(c)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	p, err := s.policy()
-	if err != nil {
-		return err
-	}
-	b, err := s.build(p, name)
-	if err != nil {
-		return err
-	}
+func (o *buildResult) run(c *cobra.Command, s *stage, p *release.Policy, b *release.Build, paths []string) error {
 	who, err := o.who(s.cfg)
 	if err != nil {
 		return err

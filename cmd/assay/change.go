@@ -287,6 +287,15 @@ func (w *wordFlags) addTo(c *cobra.Command) {
 	c.Flags().StringVar(&w.link, "link", "", "where it is discussed: a bug, a mail")
 }
 
+// wordy adds the flags of a command that records what a person says of a stream.
+func wordy(c *cobra.Command, f *stageFlags, w *wordFlags) *cobra.Command {
+	f.addTo(c)
+	f.streamTo(c)
+	f.changeTo(c)
+	w.addTo(c)
+	return c
+}
+
 func (w *wordFlags) word() (release.Word, error) {
 	if strings.TrimSpace(w.reason) == "" {
 		return release.Word{}, usagef("say why: --reason \"...\"")

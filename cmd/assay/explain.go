@@ -62,31 +62,20 @@ func newExplainCommand() *cobra.Command {
   assay release explain 20261121_01 --at 2026-11-24T14:00:00Z`,
 		Args: oneArg("BUILD"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open(c)
-			if err != nil {
+			return f.withBuild(c, args[0], func(s *stage, p *release.Policy, b *release.Build) error {
+				v, err := s.asOf(c, at)
+				if err != nil {
+					return err
+				}
+				if p, err = v.policy(p); err != nil {
+					return err
+				}
+				if f.json {
+					return printJSON(c, explained(p, v.state, b.ID, v.now))
+				}
+				_, err = io.WriteString(c.OutOrStdout(), release.Explain(p, v.state, b.ID, v.now))
 				return err
-			}
-			defer s.Close()
-			p, err := s.policy()
-			if err != nil {
-				return err
-			}
-			b, err := s.build(p, args[0])
-			if err != nil {
-				return err
-			}
-			v, err := s.asOf(c, at)
-			if err != nil {
-				return err
-			}
-			if p, err = v.policy(p); err != nil {
-				return err
-			}
-			if f.json {
-				return printJSON(c, explained(p, v.state, b.ID, v.now))
-			}
-			_, err = io.WriteString(c.OutOrStdout(), release.Explain(p, v.state, b.ID, v.now))
-			return err
+			})
 		},
 	}
 	f.addTo(c)
@@ -127,50 +116,57 @@ func newDecideCommand() *cobra.Command {
   assay release decide fedora-43 --at 2026-11-24T14:00:00Z --json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			policies, err := s.policies(args)
-			if err != nil {
-				return err
-			}
-			v, err := s.asOf(c, at)
-			if err != nil {
-				return err
-			}
-			all := []release.Decision{}
-			for _, p := range policies {
-				if p, err = v.policy(p); err != nil {
+			return f.withPolicies(c, args, func(s *stage, policies []*release.Policy) error {
+				v, err := s.asOf(c, at)
+				if err != nil {
 					return err
 				}
-				all = append(all, release.Decide(p, v.state, v.now))
-			}
-			if f.json {
-				return printJSON(c, all)
-			}
-			out := c.OutOrStdout()
-			for _, d := range all {
-				fmt.Fprintln(out, reports.Line(d.Text(), 1000))
-				for _, r := range d.Reasons[min(1, len(d.Reasons)):] {
-					fmt.Fprintf(out, "  - %s\n", reports.Line(r.Text, 1000))
-				}
-				for _, j := range d.Candidates[:min(len(d.Candidates), 20)] {
-					why := ""
-					if len(j.Reasons) > 0 {
-						why = ": " + j.Reasons[0].Text
+				all := []release.Decision{}
+				for _, p := range policies {
+					if p, err = v.policy(p); err != nil {
+						return err
 					}
-					fmt.Fprintf(out, "  %s %s%s\n", j.Build, j.Standing, reports.Line(why, 400))
+					all = append(all, release.Decide(p, v.state, v.now))
 				}
-			}
-			return nil
+				if f.json {
+					return printJSON(c, all)
+				}
+				for _, d := range all {
+					printDecision(c.OutOrStdout(), d)
+				}
+				return nil
+			})
 		},
 	}
 	f.addTo(c)
 	f.jsonTo(c)
 	c.Flags().StringVar(&at, "at", "", "as of this `TIME`, with what was known then and by the policy of then; a time to come shows what would happen if nothing else did")
 	return c
+}
+
+func printDecision(out io.Writer, d release.Decision) {
+	fmt.Fprintln(out, reports.Line(d.Text(), 1000))
+	for _, r := range d.Reasons[min(1, len(d.Reasons)):] {
+		fmt.Fprintf(out, "  - %s\n", reports.Line(r.Text, 1000))
+	}
+	for _, j := range d.Candidates[:min(len(d.Candidates), 20)] {
+		why := ""
+		if len(j.Reasons) > 0 {
+			why = ": " + j.Reasons[0].Text
+		}
+		fmt.Fprintf(out, "  %s %s%s\n", j.Build, j.Standing, reports.Line(why, 400))
+	}
+}
+
+// withPolicies is with for a command about the streams named, or about all.
+func (f *stageFlags) withPolicies(c *cobra.Command, streams []string, do func(*stage, []*release.Policy) error) error {
+	return f.with(c, func(s *stage) error {
+		policies, err := s.policies(streams)
+		if err != nil {
+			return err
+		}
+		return do(s, policies)
+	})
 }
 
 // policies are those of the streams named, or all.

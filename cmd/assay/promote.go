@@ -28,43 +28,29 @@ A request that is not met stands until it is (see ` + "`assay release withdraw`"
 			if err != nil {
 				return err
 			}
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			p, err := s.policy()
-			if err != nil {
-				return err
-			}
-			b, err := s.build(p, args[0])
-			if err != nil {
-				return err
-			}
-			if j := release.JudgeBuild(p, b, s.now()); j.Standing != release.Good {
-				s.stderr("%s is %s at present, and is not released before that changes:", b.ID, j.Standing)
-				for _, r := range j.Reasons {
-					s.stderr("  - %s", reports.Line(r.Text, 400))
-				}
-			}
-			return s.change(c, p, func(st *release.State, at time.Time) ([]release.Fact, error) {
-				l := st.Line(p.Stream)
-				for _, r := range l.Promotions() {
-					if r.Build == b.ID {
-						return nil, &refusedError{fmt.Errorf("%s was asked for already, by %s: %s", b.ID, r.By, r.Reason)}
+			return f.withBuild(c, args[0], func(s *stage, p *release.Policy, b *release.Build) error {
+				if j := release.JudgeBuild(p, b, s.now()); j.Standing != release.Good {
+					s.stderr("%s is %s at present, and is not released before that changes:", b.ID, j.Standing)
+					for _, r := range j.Reasons {
+						s.stderr("  - %s", reports.Line(r.Text, 400))
 					}
 				}
-				if d := release.Decide(p, st, at); d.Slot == nil && !now {
-					return nil, &refusedError{fmt.Errorf("no release date of %s is open (%s): add --out-of-band to release %s all the same", p.Stream, d.Text(), b.ID)}
-				}
-				return []release.Fact{&release.PromotionRequested{Request: requestName(b.ID, at), Build: b.ID, Word: word, Older: older}}, nil
+				return s.change(c, p, func(st *release.State, at time.Time) ([]release.Fact, error) {
+					l := st.Line(p.Stream)
+					for _, r := range l.Promotions() {
+						if r.Build == b.ID {
+							return nil, &refusedError{fmt.Errorf("%s was asked for already, by %s: %s", b.ID, r.By, r.Reason)}
+						}
+					}
+					if d := release.Decide(p, st, at); d.Slot == nil && !now {
+						return nil, &refusedError{fmt.Errorf("no release date of %s is open (%s): add --out-of-band to release %s all the same", p.Stream, d.Text(), b.ID)}
+					}
+					return []release.Fact{&release.PromotionRequested{Request: requestName(b.ID, at), Build: b.ID, Word: word, Older: older}}, nil
+				})
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
+	wordy(c, f, w)
 	c.Flags().BoolVar(&now, "out-of-band", false, "also while no release date is open")
 	c.Flags().BoolVar(&older, "older", false, "although it is older than what is out")
 	return c
@@ -102,11 +88,7 @@ func newWithdrawCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }
 
 // onStream records what a command makes of one stream.
@@ -115,20 +97,13 @@ func onStream(c *cobra.Command, f *stageFlags, w *wordFlags, prepare func(*stage
 	if err != nil {
 		return err
 	}
-	s, err := f.open(c)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	p, err := s.policy()
-	if err != nil {
-		return err
-	}
-	decide, err := prepare(s, p, word)
-	if err != nil {
-		return err
-	}
-	return s.change(c, p, decide)
+	return f.withPolicy(c, func(s *stage, p *release.Policy) error {
+		decide, err := prepare(s, p, word)
+		if err != nil {
+			return err
+		}
+		return s.change(c, p, decide)
+	})
 }
 
 func newRevokeCommand() *cobra.Command {
@@ -147,11 +122,7 @@ released again unless the revocation is lifted (` + "`assay release lift`" + `).
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }
 
 func newLiftCommand() *cobra.Command {
@@ -167,9 +138,5 @@ func newLiftCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }

@@ -58,11 +58,7 @@ func newRedoCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }
 
 func newReworkCommand() *cobra.Command {
@@ -83,11 +79,7 @@ signing build system brings a reworked build of the same content by itself.`,
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }
 
 // rebuilt finds a build of the signing build system.
@@ -138,10 +130,7 @@ func newReleaseAnywayCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
+	wordy(c, f, w)
 	c.Flags().StringVar(&until, "until", "", "when the waivers end: 7d, or a `TIME` (needed)")
 	return c
 }

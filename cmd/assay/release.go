@@ -77,10 +77,7 @@ func newReopenCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
+	wordy(c, f, w)
 	c.Flags().StringVar(&after, "after", "", "dates after this `TIME` (needed)")
 	return c
 }
@@ -110,9 +107,5 @@ being published.`,
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }

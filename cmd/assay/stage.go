@@ -136,6 +136,38 @@ func (f *stageFlags) open(c *cobra.Command) (*stage, error) {
 	return s, nil
 }
 
+// with opens the stage for do, and closes it.
+func (f *stageFlags) with(c *cobra.Command, do func(*stage) error) error {
+	s, err := f.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return do(s)
+}
+
+// withPolicy is with for a command about the stream that the flags name.
+func (f *stageFlags) withPolicy(c *cobra.Command, do func(*stage, *release.Policy) error) error {
+	return f.with(c, func(s *stage) error {
+		p, err := s.policy()
+		if err != nil {
+			return err
+		}
+		return do(s, p)
+	})
+}
+
+// withBuild is withPolicy for a command about one build of the stream.
+func (f *stageFlags) withBuild(c *cobra.Command, name string, do func(*stage, *release.Policy, *release.Build) error) error {
+	return f.withPolicy(c, func(s *stage, p *release.Policy) error {
+		b, err := s.build(p, name)
+		if err != nil {
+			return err
+		}
+		return do(s, p, b)
+	})
+}
+
 // Close lets others have the history.
 func (s *stage) Close() error {
 	if s.closer == nil {
@@ -294,32 +326,4 @@ func (f *stageFlags) who(cfg *config.Config) (release.Actor, error) {
 		return a, usagef("--as %q: %w", name, err)
 	}
 	return a, nil
-}
-
-// momentForms are how people write times: with a zone, or else in UTC.
-var momentForms = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
-
-// parseMoment reads a time. After now it may also be so far away: 36h, 14d.
-func parseMoment(s string, now time.Time) (time.Time, error) {
-	for _, form := range momentForms {
-		if t, err := time.Parse(form, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	if !now.IsZero() {
-		if d, ok := parseSpan(s); ok {
-			return now.Add(d).UTC(), nil
-		}
-		return time.Time{}, fmt.Errorf("time %.60q: want 2026-11-24T12:00:00Z, 2026-11-24 or a span as 36h or 14d", s)
-	}
-	return time.Time{}, fmt.Errorf("time %.60q: want 2026-11-24T12:00:00Z, or \"2026-11-24 12:00\" (UTC)", s)
-}
-
-func parseSpan(s string) (time.Duration, bool) {
-	var days int
-	if n, err := fmt.Sscanf(s, "%dd", &days); err == nil && n == 1 && s == fmt.Sprintf("%dd", days) && days > 0 && days <= 3650 {
-		return time.Duration(days) * 24 * time.Hour, true
-	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil && d > 0
 }

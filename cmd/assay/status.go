@@ -23,32 +23,25 @@ func newStatusCommand() *cobra.Command {
   assay release status fedora-43 --json | jq -r '.[0].out.build'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.open(c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			policies, err := s.policies(args)
-			if err != nil {
-				return err
-			}
-			known := adapters.Names(s.cfg)
-			all := []streamStatus{}
-			for _, p := range policies {
-				all = append(all, standingOf(p, s.state, known, s.now()))
-			}
-			if f.json {
-				return printJSON(c, all)
-			}
-			for i, st := range all {
-				if i > 0 {
-					fmt.Fprintln(c.OutOrStdout())
+			return f.withPolicies(c, args, func(s *stage, policies []*release.Policy) error {
+				known := adapters.Names(s.cfg)
+				all := []streamStatus{}
+				for _, p := range policies {
+					all = append(all, standingOf(p, s.state, known, s.now()))
 				}
-				if err := st.text(c.OutOrStdout()); err != nil {
-					return err
+				if f.json {
+					return printJSON(c, all)
 				}
-			}
-			return nil
+				for i, st := range all {
+					if i > 0 {
+						fmt.Fprintln(c.OutOrStdout())
+					}
+					if err := st.text(c.OutOrStdout()); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		},
 	}
 	f.addTo(c)

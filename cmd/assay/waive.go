@@ -60,10 +60,7 @@ does not let you.`,
 			})
 		},
 	}
-	o.stageFlags.addTo(c)
-	o.streamTo(c)
-	o.changeTo(c)
-	o.wordFlags.addTo(c)
+	wordy(c, &o.stageFlags, &o.wordFlags)
 	c.Flags().StringVar(&o.until, "until", "", "when it ends: 14d, or a `TIME` (needed)")
 	c.Flags().StringVar(&o.artifact, "artifact", "", "for this artifact alone: `KIND/ARCH`")
 	c.Flags().BoolVar(&o.force, "force", false, "although the test still runs, or never asked that check")
@@ -133,9 +130,5 @@ func newUnwaiveCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addTo(c)
-	f.streamTo(c)
-	f.changeTo(c)
-	w.addTo(c)
-	return c
+	return wordy(c, f, w)
 }

@@ -23,6 +23,7 @@ import (
 	"assay/release/publish"
 	"assay/release/sign"
 	"assay/release/site"
+	"assay/release/strictyaml"
 	"assay/release/tracker"
 )
 
@@ -158,17 +159,17 @@ func Read(path string) (*Config, error) {
 // and dir what its paths are relative to.
 func Parse(name string, data []byte, dir string) (*Config, error) {
 	c := &Config{}
-	r := &reader{name: name}
-	if !r.decode(data, c) {
-		return nil, r.err
+	r := strictyaml.Read(name, data, MaxSize, c)
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	if c.Serve.Listen == "" {
 		c.Serve.Listen = DefaultListen
 	}
 	c.resolve(dir)
 	c.check(r)
-	if r.err != nil {
-		return nil, r.err
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	return c, nil
 }
@@ -264,47 +265,47 @@ func (c *Config) resolve(dir string) {
 	}
 }
 
-func (c *Config) check(r *reader) {
+func (c *Config) check(r *strictyaml.Reader) {
 	if c.History.Dir == "" {
-		r.fail("$.history", "want dir: the folder of the history")
+		r.Fail("$.history", "want dir: the folder of the history")
 	}
 	if strings.Contains(c.History.URL, "@") {
 		// Neither here nor in an error: it may have a password in it.
-		r.fail("$.history.url", "want no user and password in it: use credentials, a file")
+		r.Fail("$.history.url", "want no user and password in it: use credentials, a file")
 	}
 	if c.History.URL == "" && (c.History.Credentials != "" || c.History.Replicas != 0) {
-		r.fail("$.history", "credentials and replicas are for a cluster: want url")
+		r.Fail("$.history", "credentials and replicas are for a cluster: want url")
 	}
 	if len(c.Policies) == 0 {
-		r.fail("$.policies", "want at least one policy file")
+		r.Fail("$.policies", "want at least one policy file")
 	}
 	if c.Spool == "" && len(c.Keys)+len(c.Targets) > 0 {
-		r.fail("$.spool", "keys and targets need spool: a folder that lasts")
+		r.Fail("$.spool", "keys and targets need spool: a folder that lasts")
 	}
 	if c.Site.Directory != "" && c.Site.URL == "" {
-		r.fail("$.site", "directory needs url: where readers find it")
+		r.Fail("$.site", "directory needs url: where readers find it")
 	}
-	r.check("$.serve.listen", c.Serve.check())
+	r.Check("$.serve.listen", c.Serve.check())
 	for key, d := range map[string]time.Duration{"tick": c.Serve.Tick, "poll_bugs": c.Serve.PollBugs} {
 		if d < 0 || d > 24*time.Hour {
-			r.fail("$.serve."+key, "want a duration of up to a day, not %s", d)
+			r.Fail("$.serve."+key, "want a duration of up to a day, not %s", d)
 		}
 	}
 	kinds := []release.EffectKind{release.EffectBug, release.EffectSign, release.EffectPublish, release.EffectAnnounce, release.EffectRebuild}
 	for _, k := range slices.Sorted(maps.Keys(c.Serve.EffectTimeout)) {
 		if d := c.Serve.EffectTimeout[k]; !slices.Contains(kinds, k) || d <= 0 || d > 24*time.Hour {
-			r.fail("$.serve.effect_timeout", "%q: %s: want one of %v and a duration of up to a day", k, d, kinds)
+			r.Fail("$.serve.effect_timeout", "%q: %s: want one of %v and a duration of up to a day", k, d, kinds)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Trackers)) {
 		t := c.Trackers[name]
 		if t.Folder != "" {
 			if t.Type != "" {
-				r.fail("$.trackers."+name, "want either folder or type")
+				r.Fail("$.trackers."+name, "want either folder or type")
 			}
 			continue
 		}
-		r.check("$.trackers."+name, t.Validate())
+		r.Check("$.trackers."+name, t.Validate())
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Announce)) {
 		a, n := c.Announce[name], 0
@@ -314,15 +315,15 @@ func (c *Config) check(r *reader) {
 			}
 		}
 		if n != 1 {
-			r.fail("$.announce."+name, "want exactly one of mail, bus and folder, not %d", n)
+			r.Fail("$.announce."+name, "want exactly one of mail, bus and folder, not %d", n)
 		}
 		if a.Folder == "" && c.ReadersURL() == "" {
-			r.fail("$.announce."+name, "an announcement points to pages: want site.url, or the url of a target")
+			r.Fail("$.announce."+name, "an announcement points to pages: want site.url, or the url of a target")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Rebuild)) {
 		if c.Rebuild[name].Folder == "" {
-			r.fail("$.rebuild."+name, "want folder")
+			r.Fail("$.rebuild."+name, "want folder")
 		}
 	}
 }

@@ -69,6 +69,7 @@ func TestFaults(t *testing.T) {
 		{"file: key.sec", "flie: key.sec", `a.yaml:12:15: unknown field "flie"`},
 		{"project: os/bugs", "project: bugs", `a.yaml:19:10: trackers.forge: project: "bugs" is not OWNER/NAME`},
 		{"project: os/bugs", "projekt: os/bugs", `a.yaml:19:`},
+		{"cbs: {folder: rebuilds}", "'a[0': {folder: ''}", `rebuild.a[0: want folder`},
 		{"127.0.0.1:0", "0.0.0.0:80", `a.yaml:7:11: serve.listen: it is no loopback address`},
 		{"127.0.0.1:0", "nowhere", `want HOST:PORT`},
 		{"tick: 30s", "tick: 30 days", `unknown unit`},

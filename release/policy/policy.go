@@ -18,6 +18,7 @@ import (
 
 	"assay/release"
 	"assay/release/greenwave"
+	"assay/release/strictyaml"
 )
 
 // file is the form of the YAML. docs/release.md describes it.
@@ -135,10 +136,10 @@ func Parse(name string, data []byte, dir fs.FS) (*release.Policy, error) {
 
 // parse has read fetch the files that the policy names.
 func parse(name string, data []byte, read func(string) ([]byte, error)) (*release.Policy, error) {
-	r := &reader{name: name}
 	var f file
-	if !r.decode(data, &f) {
-		return nil, r.err
+	r := &reader{strictyaml.Read(name, data, MaxSize, &f)}
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	p := &release.Policy{
 		Stream: release.Stream(f.Stream), Title: f.Title, About: f.About, Disclaimer: f.Disclaimer,
@@ -147,9 +148,9 @@ func parse(name string, data []byte, read func(string) ([]byte, error)) (*releas
 		Grace:            r.duration("$.grace", f.Grace),
 		Tests:            release.Tests{Retries: f.Tests.Retries, Timeout: r.duration("$.tests.timeout", f.Tests.Timeout), LeaveOut: f.Tests.LeaveOut},
 	}
-	r.check("$.stream", p.Stream.Validate())
+	r.Check("$.stream", p.Stream.Validate())
 	if f.Tests.Retries < 0 || f.Tests.Retries > 20 {
-		r.fail("$.tests.retries", "want 0 to 20, not %d", f.Tests.Retries)
+		r.Fail("$.tests.retries", "want 0 to 20, not %d", f.Tests.Retries)
 	}
 	for _, d := range f.Docs {
 		p.Docs = append(p.Docs, release.Link{Title: d.Title, URL: d.URL})
@@ -160,11 +161,11 @@ func parse(name string, data []byte, read func(string) ([]byte, error)) (*releas
 	files := r.greenwave(&f, p, read)
 	r.overrides(&f, p)
 	r.adapters(&f, p)
-	r.check("$", p.Check())
+	r.Check("$", p.Check())
 	p.Source = source(data, files)
-	r.check("$", p.Source.Validate())
-	if r.err != nil {
-		return nil, r.err
+	r.Check("$", p.Source.Validate())
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	return p, nil
 }
@@ -174,9 +175,9 @@ func (r *reader) artifacts(f *file, p *release.Policy) {
 		for i, s := range list {
 			at := fmt.Sprintf("$.artifacts.%s[%d]", kind, i)
 			id := release.ArtifactID(s)
-			r.check(at, id.Validate())
+			r.Check(at, id.Validate())
 			if slices.ContainsFunc(p.Artifacts, func(w release.Wanted) bool { return w.ID == id }) {
-				r.fail(at, "%s is listed twice", s)
+				r.Fail(at, "%s is listed twice", s)
 			}
 			p.Artifacts = append(p.Artifacts, release.Wanted{ID: id, Optional: kind == "optional"})
 		}
@@ -185,12 +186,12 @@ func (r *reader) artifacts(f *file, p *release.Policy) {
 	for i, s := range f.Refs {
 		at := fmt.Sprintf("$.refs[%d]", i)
 		if s == "" {
-			r.fail(at, "want an ostree ref or a pattern of refs")
+			r.Fail(at, "want an ostree ref or a pattern of refs")
 		}
 		p.Refs = append(p.Refs, r.glob(at, s))
 	}
 	if len(f.Artifacts.Required) == 0 {
-		r.fail("$.artifacts", "it requires no artifact, so every build would pass")
+		r.Fail("$.artifacts", "it requires no artifact, so every build would pass")
 	}
 }
 
@@ -198,7 +199,7 @@ func (r *reader) criteria(f *file, p *release.Policy) {
 	for i, c := range f.Criteria {
 		at := fmt.Sprintf("$.criteria[%d]", i)
 		if c.Checks == "" || c.Blocking == nil {
-			r.fail(at, "want checks and blocking")
+			r.Fail(at, "want checks and blocking")
 			continue
 		}
 		p.Criteria = append(p.Criteria, release.Criterion{Checks: r.glob(at+".checks", c.Checks), Artifacts: r.glob(at+".artifacts", c.Artifacts), Blocking: *c.Blocking})
@@ -206,7 +207,7 @@ func (r *reader) criteria(f *file, p *release.Policy) {
 	for i, c := range f.Require {
 		at := fmt.Sprintf("$.require[%d]", i)
 		if c.Checks == "" {
-			r.fail(at, "want checks")
+			r.Fail(at, "want checks")
 		}
 		p.Require = append(p.Require, release.Required{Checks: r.glob(at+".checks", c.Checks), Artifacts: r.glob(at+".artifacts", c.Artifacts)})
 	}
@@ -214,27 +215,27 @@ func (r *reader) criteria(f *file, p *release.Policy) {
 
 func (r *reader) cadence(f *file, p *release.Policy) {
 	if (f.Calendar == nil) == (f.Follow == nil) {
-		r.fail("$", "want either calendar or follow")
+		r.Fail("$", "want either calendar or follow")
 	}
 	if c := f.Calendar; c != nil {
 		first, err := time.Parse(time.DateOnly, c.First)
 		if err != nil {
-			r.fail("$.calendar.first", "want a date, as 2026-11-03")
+			r.Fail("$.calendar.first", "want a date, as 2026-11-03")
 		}
 		if c.Weeks < 1 || c.Weeks > 104 {
-			r.fail("$.calendar.weeks", "want 1 to 104 weeks, not %d", c.Weeks)
+			r.Fail("$.calendar.weeks", "want 1 to 104 weeks, not %d", c.Weeks)
 		}
 		hour, minute := r.clock("$.calendar.at", c.At)
 		p.Calendar = &release.Calendar{Weeks: c.Weeks, First: first, Hour: hour, Minute: minute, Zone: r.zone("$.calendar.zone", c.Zone)}
 	}
 	if c := f.Follow; c != nil {
 		p.Follow = &release.Follow{Stream: release.Stream(c.Stream), Every: c.Every, Offset: c.Offset, Rebuild: c.Rebuild != "", Rebuilder: c.Rebuild}
-		r.check("$.follow.stream", p.Follow.Stream.Validate())
+		r.Check("$.follow.stream", p.Follow.Stream.Validate())
 		if c.Every < 1 || c.Every > 100 {
-			r.fail("$.follow.every", "want 1 to 100, not %d", c.Every)
+			r.Fail("$.follow.every", "want 1 to 100, not %d", c.Every)
 		}
 		if c.Offset < 0 || c.Offset > c.Every {
-			r.fail("$.follow.offset", "want 0 to %d, not %d", c.Every, c.Offset)
+			r.Fail("$.follow.offset", "want 0 to %d, not %d", c.Every, c.Offset)
 		}
 		if c.Rebuild != "" {
 			r.adapterName("$.follow.rebuild", c.Rebuild)
@@ -260,7 +261,7 @@ func (r *reader) greenwave(f *file, p *release.Policy, read func(string) ([]byte
 	for i, g := range f.Greenwave {
 		at := fmt.Sprintf("$.greenwave[%d]", i)
 		if g.Context == "" || g.ProductVersion == "" || g.File == "" {
-			r.fail(at, "want file, context and product_version")
+			r.Fail(at, "want file, context and product_version")
 			continue
 		}
 		data, err := read(g.File)
@@ -269,7 +270,7 @@ func (r *reader) greenwave(f *file, p *release.Policy, read func(string) ([]byte
 			files[g.File] = string(data)
 			policies, err = greenwave.ParsePolicies(g.File, data)
 		}
-		r.check(at+".file", err)
+		r.Check(at+".file", err)
 		p.Gates = append(p.Gates, greenwave.Gate{Policies: policies, Context: g.Context, ProductVersion: g.ProductVersion})
 	}
 	return files
@@ -283,13 +284,13 @@ func (r *reader) overrides(f *file, p *release.Policy) {
 	for i, o := range f.Overrides {
 		at := fmt.Sprintf("$.overrides[%d]", i)
 		if len(o.Users)+len(o.Groups)+len(o.Machines) == 0 || len(o.May) == 0 {
-			r.fail(at, "want users, groups or machines, and what they may")
+			r.Fail(at, "want users, groups or machines, and what they may")
 		}
 		perm := release.Permission{Users: o.Users, Groups: o.Groups}
 		for j, m := range o.May {
 			may := release.Override(word(r, fmt.Sprintf("%s.may[%d]", at, j), m, "", all...))
 			if len(o.Machines) > 0 && !slices.Contains(release.Rights, may) {
-				r.fail(fmt.Sprintf("%s.may[%d]", at, j), "machines have %v: only a person may %s", release.Rights, may)
+				r.Fail(fmt.Sprintf("%s.may[%d]", at, j), "machines have %v: only a person may %s", release.Rights, may)
 			}
 			perm.May = append(perm.May, may)
 		}
@@ -325,7 +326,7 @@ func (r *reader) adapters(f *file, p *release.Policy) {
 		}
 		for key, n := range map[string]*int{"open_after": t.OpenAfter, "close_after": t.CloseAfter} {
 			if n != nil && (*n < 1 || *n > 100) {
-				r.fail(at+"."+key, "want 1 to 100 builds, not %d", *n)
+				r.Fail(at+"."+key, "want 1 to 100 builds, not %d", *n)
 			}
 		}
 		if t.OpenAfter != nil {
@@ -350,7 +351,7 @@ func (r *reader) adapters(f *file, p *release.Policy) {
 			target.Steps = append(target.Steps, release.Step(word(r, fmt.Sprintf("%s.steps[%d]", at, j), s, "", steps...)))
 		}
 		if len(t.Steps) > 0 && !slices.Contains(target.Steps, release.StepPointer) {
-			r.fail(at+".steps", "without %s nobody would be told of a release", release.StepPointer)
+			r.Fail(at+".steps", "without %s nobody would be told of a release", release.StepPointer)
 		}
 		p.Targets = append(p.Targets, target)
 	}
@@ -359,9 +360,9 @@ func (r *reader) adapters(f *file, p *release.Policy) {
 	}
 	switch {
 	case len(p.Targets) > 0 && len(p.Keys) == 0 && !f.Unsigned:
-		r.fail("$.targets", "releases would be published unsigned: name keys, or say unsigned: true")
+		r.Fail("$.targets", "releases would be published unsigned: name keys, or say unsigned: true")
 	case len(p.Keys) > 0 && f.Unsigned:
-		r.fail("$.unsigned", "it names keys, too")
+		r.Fail("$.unsigned", "it names keys, too")
 	}
 	r.unique("$.trackers", len(p.Trackers), func(i int) string { return p.Trackers[i].Name })
 	r.unique("$.targets", len(p.Targets), func(i int) string { return p.Targets[i].Name })
