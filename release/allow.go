@@ -118,7 +118,14 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 			return fmt.Errorf("dates up to %s have come and had their turn: only later ones can be reopened", now.UTC().Format(time.RFC3339))
 		}
 		return p.may(e.Actor, MayRepair, "")
-	case *SlotSkipped, *EffectDropped:
+	case *ReleasesRetired:
+		return allowRetired(p, l, e.Actor, f)
+	case *SlotSkipped:
+		if open, ok := OpenDate(p, s, now); !ok || open.ID != f.Slot || !open.At.Equal(f.At) {
+			return fmt.Errorf("%s is no release date that is open: a date is skipped once it has begun, and before it has its release", f.Slot)
+		}
+		return p.may(e.Actor, MayRepair, "")
+	case *EffectDropped:
 		return p.may(e.Actor, MayRepair, "")
 	case *HistoryAcknowledged:
 		if len(s.Findings()) == 0 {

@@ -217,6 +217,8 @@ const (
 	// StepPages is no step of a release: it makes pages and metadata anew beside
 	// the pointer that is there.
 	StepPages Step = "pages"
+	// StepRetire is no step of a release: it removes what is not kept any more.
+	StepRetire Step = "retire"
 )
 
 // PublishSteps is the order that is safe to stop at any line.
@@ -236,6 +238,10 @@ type PublishWork struct {
 	// revoked; Revoked is that one.
 	Fallback bool
 	Revoked  *Release
+	// Retire are builds whose files are removed; Keep are ostree commits that
+	// stay, besides those of refs.
+	Retire []BuildID
+	Keep   []string
 	// Pages is a fingerprint of what pages made now will say, for the steps that
 	// publish them.
 	Pages string

@@ -53,6 +53,7 @@ func Effects(p *Policy, s *State, now time.Time) []Effect {
 	releaseEffects(p, s, l, print, add)
 	revocationEffects(p, l, now, add)
 	pagesEffects(p, l, print, add)
+	retireEffects(p, s, l, print, add)
 	for _, t := range p.Trackers {
 		bugEffects(p, l, t, add)
 	}

@@ -48,6 +48,7 @@ func facts() []release.Fact {
 		&release.ReleaseDecided{Build: b, Slot: "2026-11-03", SlotAt: at, Request: "p", Previous: "20261101_01", Policy: d, Artifacts: []release.Tested{{Artifact: releasetest.QCOW2, Digest: d}}, Waivers: []string{"w"}, Reasons: []string{"r"}},
 		&release.ReleaseRevoked{Build: b, Word: word},
 		&release.RevocationLifted{Build: b, Word: word},
+		&release.ReleasesRetired{Target: "site", Builds: []release.BuildID{"20261121_01"}, Word: release.Word{Reason: "the disk is full"}},
 		&release.SlotSkipped{Slot: "2026-11-03", At: at, Reasons: []string{"r"}},
 		&release.SlotsReopened{After: at, Word: word},
 		&release.RebuildRequested{Slot: "up#2", From: release.BuildRef{Stream: "up", Build: b}, Number: 2, Word: word},

@@ -39,6 +39,7 @@ var vocabulary = map[Type]struct {
 
 	"release.decided":   {1, true, func() Fact { return new(ReleaseDecided) }, "a build is the release"},
 	"release.revoked":   {1, true, func() Fact { return new(ReleaseRevoked) }, "a release is taken back"},
+	"releases.retired":  {1, true, func() Fact { return new(ReleasesRetired) }, "a target need not keep the files of old releases"},
 	"revocation.lifted": {1, true, func() Fact { return new(RevocationLifted) }, "a revoked build may be released again"},
 	"slot.skipped":      {1, true, func() Fact { return new(SlotSkipped) }, "a release date passes without a release"},
 	"slots.reopened":    {1, true, func() Fact { return new(SlotsReopened) }, "release dates closed by a wrong clock count again"},

@@ -149,6 +149,9 @@ func (s *State) fold(e Event) {
 	case *ReleaseDecided:
 		l.foldRelease(e, f)
 	case *SlotSkipped:
+		if l.Closed[f.Slot].Build != "" {
+			return // it has had its release
+		}
 		l.Closed[f.Slot] = Closed{At: f.At, Seq: e.Seq, Reasons: f.Reasons}
 	case *RebuildRequested:
 		r := l.ensureRebuild(rebuildKey{f.From, f.Number})
@@ -229,6 +232,8 @@ func (l *Line) foldWord(e Event) {
 		if !slices.ContainsFunc(l.promotions, func(p *Promotion) bool { return p.Request == f.Request }) {
 			l.promotions = append(l.promotions, &Promotion{PromotionRequested: *f, By: e.Actor, At: e.Time})
 		}
+	case *ReleasesRetired:
+		l.retirements = append(l.retirements, retirement{*f, e.Seq})
 	case *RevocationLifted:
 		l.ensureBuild(f.Build).Revoked = nil
 	case *SlotsReopened:

@@ -52,6 +52,9 @@ func pagesPrint(p *Policy, s *State, now time.Time) string {
 	for _, r := range l.Releases {
 		note(r.Seq, seq(r.Revoked))
 	}
+	for _, r := range l.retirements {
+		note(r.seq)
+	}
 	for _, b := range l.Bugs() {
 		note(b.Tracker, b.Subject, b.Ref, b.URL, b.Open)
 	}
@@ -119,14 +122,14 @@ func (l *Line) ShownAt(t Target) (shown Turn, ok bool) {
 	return Turn{}, false
 }
 
-// PublishedAt are the builds whose files readers have had at a target, with the
-// ostree commits that they got there: those that were tested, or what was made
-// of them. What the target keeps of it a retirement may have changed.
+// PublishedAt are the builds whose files readers find at a target, with the
+// ostree commits that they get there: those that were tested, or what was made
+// of them. What was retired is not among them, unless it was published anew.
 func (l *Line) PublishedAt(t Target) map[BuildID][]Commit {
 	out := map[BuildID][]Commit{}
 	for _, turn := range l.turns {
 		x := l.Effect(publishKey(t, turn.Cause, StepPointer))
-		if turn.Release == nil || x.Done == nil {
+		if turn.Release == nil || x.Done == nil || l.retiredAt(t.Name, turn.Release.Build, turn.Cause) {
 			continue
 		}
 		commits := turn.Release.Commits

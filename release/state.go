@@ -122,6 +122,8 @@ type Line struct {
 	turns []Turn
 	// pages is what each target's pages were last known to say.
 	pages map[string]pagesNote
+	// retirements are in the order of the history.
+	retirements []retirement
 }
 
 // Turn is a time during which one release was out, or none.

@@ -90,6 +90,17 @@ func outBuild(l *Line) *Build {
 	return nil
 }
 
+// OpenDate is the release date that has begun and has neither its release nor
+// was skipped; ok is false between dates.
+func OpenDate(p *Policy, s *State, now time.Time) (slot Slot, ok bool) {
+	slot, ok = lastSlot(p, s, now)
+	if !ok {
+		return slot, false
+	}
+	_, closed := s.Line(p.Stream).Closed[slot.ID]
+	return slot, !closed
+}
+
 // lastSlot is the last release date that has begun, whatever became of it.
 func lastSlot(p *Policy, s *State, now time.Time) (Slot, bool) {
 	switch {

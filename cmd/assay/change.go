@@ -257,6 +257,12 @@ func tell(f release.Fact) string {
 		return fmt.Sprintf("%s: %s", f.Build, word(f.Word))
 	case *release.RevocationLifted:
 		return fmt.Sprintf("%s: %s", f.Build, word(f.Word))
+	case *release.ReleasesRetired:
+		var ids []string
+		for _, b := range f.Builds {
+			ids = append(ids, string(b))
+		}
+		return fmt.Sprintf("from %s: %s: %s", f.Target, strings.Join(ids, ", "), word(f.Word))
 	case *release.SlotSkipped:
 		return fmt.Sprintf("%s: %s", f.Slot, strings.Join(f.Reasons, "; "))
 	case *release.SlotsReopened:

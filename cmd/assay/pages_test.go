@@ -114,3 +114,51 @@ func TestPagesOfferWhatCanBeDownloaded(t *testing.T) {
 		t.Errorf("%d mails after %d", again, n)
 	}
 }
+
+// TestRetire: what would go is said first; then pages, files and history agree.
+func TestRetire(t *testing.T) {
+	h := newHost(t)
+	s := h.serve()
+	builds := []string{"20261121_01", "20261122_01", "20261123_01", "20261124_01"}
+	for _, b := range builds {
+		h.build(b, "accepted")
+		h.assay("release", "promote", b, "--out-of-band", "--reason", "x", "--as", "alice", "--yes")
+		s.until(b+" is published", func() bool { return s.published(b) })
+	}
+	args := []string{"release", "retire", "--keep", "1", "--reason", "the disk is full"}
+	out, err := h.try(append(args, "--as", "alice")...)
+	if err == nil || !strings.Contains(out, "20261121_01: 20261121_01.qcow2") || !strings.Contains(out, "20261122_01: ") || strings.Contains(out, "20261123_01") || strings.Contains(out, "20261124_01") ||
+		!strings.Contains(out, "to be recorded: demo-1 releases.retired: from site: 20261121_01, 20261122_01: the disk is full") {
+		t.Errorf("a dry run: %v\n%s", err, out)
+	}
+	for _, a := range [][]string{append(args, "--as", "mallory", "--yes"), {"release", "retire", "20261123_01", "--reason", "x", "--as", "alice", "--yes"},
+		{"release", "retire", "20261124_01", "--reason", "x", "--as", "alice", "--yes"}, append(args, "--target", "moon", "--as", "alice", "--yes"), append(args, "--older-than", "soon", "--as", "alice", "--yes")} {
+		if out, err := h.try(a...); err == nil {
+			t.Errorf("%q: %s", a, out)
+		}
+	}
+	if out := h.assay(append(args, "--older-than", "90d", "--as", "alice", "--yes")...); !strings.Contains(out, "nothing to do") {
+		t.Error(out)
+	}
+	for _, b := range builds {
+		if h.page("public/releases/demo-1/"+b+"/"+b+".qcow2") == "" {
+			t.Errorf("nothing was retired, and %s is gone", b)
+		}
+	}
+	h.assay(append(args, "--as", "alice", "--yes")...)
+	s.until("the old ones are gone", func() bool {
+		return h.page("public/releases/demo-1/"+builds[0]+"/files.json") == "" && h.page("public/releases/demo-1/"+builds[1]+"/files.json") == ""
+	})
+	for _, b := range builds[2:] {
+		if h.page("public/releases/demo-1/"+b+"/"+b+".qcow2") == "" {
+			t.Errorf("%s is gone", b)
+		}
+	}
+	if p := h.page("public/streams/demo-1/releases.html"); strings.Count(p, "no longer kept") != 2 || strings.Contains(p, `href="../../releases/demo-1/20261121_01/`) || !strings.Contains(p, `href="../../releases/demo-1/20261123_01/`) {
+		t.Errorf("the pages:\n%s", p)
+	}
+	if out := h.assay(append(args, "--as", "alice", "--yes")...); !strings.Contains(out, "nothing to do") {
+		t.Error(out)
+	}
+	s.stop()
+}

@@ -24,7 +24,7 @@ by ` + "`assay serve`" + `.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newStatusCommand(), newExplainCommand(), newDecideCommand(), newPromoteCommand(), newWithdrawCommand(), newRevokeCommand(), newLiftCommand(),
-		newWaiveCommand(), newUnwaiveCommand(), newBlockCommand(), newUnblockCommand(), newRebuildCommand(), newReopenCommand(), newDropCommand())
+		newWaiveCommand(), newUnwaiveCommand(), newBlockCommand(), newUnblockCommand(), newRebuildCommand(), newSkipCommand(), newReopenCommand(), newDropCommand(), newRetireCommand())
 	return c
 }
 

@@ -301,12 +301,16 @@ func TestServe(t *testing.T) {
 		{"a wrong token", "wrong-0123456789abcdef0123456789abcd", "stream.blocked", "alice", 401},
 		{"another's name", aliceToken, "stream.blocked", "bob", 403},
 		{"nobody's permission", anyToken, "stream.blocked", "bob", 422},
-		{"the stage's own word", anyToken, "slot.skipped", "alice", 403},
+		{"the stage's own word", anyToken, "effect.failed", "alice", 403},
+		{"a date that is not open", anyToken, "slot.skipped", "alice", 422},
 		{"after another head", aliceToken, "stream.blocked", "alice", 409},
 	} {
 		var f release.Fact = &release.StreamBlocked{Word: release.Word{Reason: "x"}}
-		if c.event == "slot.skipped" {
+		switch c.event {
+		case "slot.skipped":
 			f = &release.SlotSkipped{Slot: "2026-11-24", At: time.Now().UTC()}
+		case "effect.failed":
+			f = &release.EffectFailed{Key: "publish/site/1/stage", Attempt: 1, Error: "x", Retry: time.Now().UTC()}
 		}
 		e, err := release.NewEvent("demo-1", time.Now(), release.Actor{Kind: release.Person, Name: c.actor}, f)
 		if err != nil {

@@ -272,7 +272,7 @@ var takes = map[release.Type]role{
 	"build.seen": builder, "build.failed": builder, "packages.listed": builder, "rebuild.failed": builder, "test.answered": worker,
 	"check.waived": person, "waiver.withdrawn": person, "build.marked": person, "stream.blocked": person, "stream.unblocked": person,
 	"promotion.requested": person, "promotion.withdrawn": person, "release.revoked": person, "revocation.lifted": person,
-	"slots.reopened": person, "rebuild.requested": person, "effect.dropped": person, "history.acknowledged": person,
+	"slots.reopened": person, "rebuild.requested": person, "effect.dropped": person, "slot.skipped": person, "releases.retired": person, "history.acknowledged": person,
 }
 
 func (s *service) logAppend(w http.ResponseWriter, r *http.Request, who holder) {

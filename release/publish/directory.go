@@ -292,3 +292,15 @@ func (d *directory) download(ctx context.Context, it item) error {
 }
 
 func (d *directory) remove(_ context.Context, dir string) error { return os.RemoveAll(d.path(dir)) }
+
+func (d *directory) removeFiles(ctx context.Context, files []string) error {
+	for _, f := range files {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := os.Remove(d.path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

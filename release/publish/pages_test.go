@@ -141,3 +141,38 @@ func TestPointerReportsTheCommitsOfReaders(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestKilledRetirementIsFinishedByTheNext: readers have what is kept all the
+// while.
+func TestKilledRetirementIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, inDirectory(t))
+	for i, id := range []release.BuildID{"20261101_01", "20261102_01", "20261103_01"} {
+		b.publish(t, b.effects(t, id, uint64(1+i)))
+	}
+	gone := b.made["20261102_01"].Commits[0].Checksum
+	retire := []release.Effect{{Key: "publish/target/retire/9", Kind: release.EffectPublish, Stream: "test-43", Target: "target", Attempt: 1,
+		Publish: &release.PublishWork{Step: release.StepRetire, Retire: []release.BuildID{"20261102_01"}, Keep: []string{b.made["20261101_01"].Commits[0].Checksum}}}}
+	stop := make(chan struct{})
+	reader := b.poll(stop)
+	kills := 0
+	for line := 1; wasKilled(t, childJobAt(b.job(retire), line)); line++ {
+		if kills++; kills > 100 {
+			t.Fatal("it never ends")
+		}
+		if p := b.look(t); p.Build != "20261103_01" {
+			t.Errorf("killed at line %d: readers are given %s", line, p.Build)
+		}
+	}
+	close(stop)
+	if err := <-reader; err != nil {
+		t.Errorf("a reader saw: %v", err)
+	}
+	if kills < 4 {
+		t.Errorf("only %d kills", kills)
+	}
+	if _, err := os.Stat(filepath.Join(b.root, objectPath(gone, "commit"))); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("commit %s is there still: %v", gone, err)
+	}
+	b.follow(t)
+}

@@ -153,7 +153,8 @@ func (p *Publisher) do(ctx context.Context, e release.Effect) (release.Receipt, 
 		return release.Receipt{}, err
 	}
 	steps := map[release.Step]func(context.Context) error{release.StepStage: j.stage, release.StepObjects: j.objects,
-		release.StepRefs: j.refs, release.StepImages: j.images, release.StepPointer: j.pointer, release.StepPages: j.pages}
+		release.StepRefs: j.refs, release.StepImages: j.images, release.StepPointer: j.pointer, release.StepPages: j.pages,
+		release.StepRetire: j.retire}
 	take := steps[e.Publish.Step]
 	if take == nil {
 		return release.Receipt{}, fmt.Errorf("step %.40q is none of %v: %w", e.Publish.Step, release.PublishSteps, release.ErrPermanent)
@@ -212,7 +213,7 @@ func (p *Publisher) newJob(e release.Effect) (*job, error) {
 		return nil, err // it becomes a folder
 	}
 	if j.build == "" {
-		if e.Publish.Step != release.StepPointer && e.Publish.Step != release.StepPages {
+		if !slices.Contains([]release.Step{release.StepPointer, release.StepPages, release.StepRetire}, e.Publish.Step) {
 			return nil, fmt.Errorf("there is no release: %w", release.ErrPermanent)
 		}
 		return j, nil
@@ -220,7 +221,7 @@ func (p *Publisher) newJob(e release.Effect) (*job, error) {
 	if err := j.build.Validate(); err != nil {
 		return nil, err
 	}
-	if e.Publish.Step == release.StepPages {
+	if e.Publish.Step == release.StepPages || e.Publish.Step == release.StepRetire {
 		return j, nil // it is about what is there
 	}
 	if e.Publish.Build == nil || e.Publish.Build.ID != j.build {

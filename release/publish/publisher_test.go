@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,9 @@ func newBench(t testing.TB, target testTarget) *bench {
 		key: sign.Config{File: k.Secret, Public: k.Public}, made: map[release.BuildID]*signtest.Build{}}
 	b.config.Trust = sign.Trust{OpenPGP: []string{k.Public}, Require: []sign.What{sign.Checksums, sign.Images, sign.Commits, sign.Attestation}}
 	b.config.StaticDeltas = true
-	b.config.URL = "https://example.org/"
+	server := httptest.NewServer(http.FileServer(http.Dir(b.root)))
+	t.Cleanup(server.Close)
+	b.config.URL = server.URL + "/"
 	var err error
 	if b.signer, err = sign.New("key", b.key, sign.Options{Spool: b.signSpool}); err != nil {
 		t.Fatal(err)
@@ -112,7 +115,7 @@ func (b *bench) publish(t testing.TB, effects []release.Effect) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.URL != "https://example.org/streams/test-43/release.json" {
+		if r.URL != b.config.URL+"streams/test-43/release.json" {
 			t.Errorf("URL %s", r.URL)
 		}
 	}
@@ -291,16 +294,101 @@ func conform(t *testing.T, target testTarget) {
 		t.Errorf("a published image changed: %v", err)
 	}
 	// It can be retired; what is out cannot.
-	if err := b.publisher.Retire(t.Context(), "test-43", []release.BuildID{"20261205_01", "20261212_01"}); err == nil || !strings.Contains(err.Error(), "it is out") {
+	retired(t, b)
+}
+
+// retired removes 20261205_01 from a target that has 20261212_01 out and
+// 20261121_01 to go back to.
+func retired(t *testing.T, b *bench) {
+	t.Helper()
+	old, out := b.made["20261121_01"].Commits[0].Checksum, b.made["20261212_01"].Commits[0].Checksum
+	gone := b.made["20261205_01"].Commits[0].Checksum
+	retire := func(builds ...release.BuildID) error {
+		_, err := b.publisher.Do(t.Context(), release.Effect{Key: "publish/target/retire/50", Kind: release.EffectPublish, Stream: "test-43", Target: "target", Attempt: 1,
+			Publish: &release.PublishWork{Step: release.StepRetire, Retire: builds, Keep: []string{old, out, gone[:63] + "0"}}})
+		return err
+	}
+	if err := retire("20261205_01", "20261212_01"); !errors.Is(err, release.ErrPermanent) || !strings.Contains(err.Error(), "it is out") {
 		t.Errorf("%v", err)
 	}
-	if err := b.publisher.Retire(t.Context(), "test-43", []release.BuildID{"20261205_01"}); err != nil {
-		t.Error(err)
+	if builds, err := b.publisher.Builds(t.Context(), "test-43"); err != nil || len(builds) != 3 {
+		t.Errorf("refused, and there are %v, %v", builds, err)
 	}
-	if builds, err := b.publisher.Builds(t.Context(), "test-43"); err != nil || len(builds) != 2 || builds[0] != "20261121_01" || builds[1] != "20261212_01" {
+	before, deltas := objects(t, b), len(glob(t, b.root, "repo/deltas/*/*/superblock"))
+	for range 2 {
+		if err := retire("20261205_01"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if builds, err := b.publisher.Builds(t.Context(), "test-43"); err != nil || !slices.Equal(builds, []release.BuildID{"20261121_01", "20261212_01"}) {
 		t.Errorf("%v, builds %v", err, builds)
 	}
+	after := objects(t, b)
+	if len(after) >= len(before) || slices.Contains(after, gone[:2]+"/"+gone[2:]+".commit") || slices.Contains(after, gone[:2]+"/"+gone[2:]+".commitmeta") {
+		t.Errorf("%d objects of %d, with %s: %v", len(after), len(before), gone, after)
+	}
+	if left := len(glob(t, b.root, "repo/deltas/*/*/superblock")); left >= deltas {
+		t.Errorf("%d static deltas of %d", left, deltas)
+	}
+	for _, c := range []string{old, out} {
+		signtest.OSTree(t, "ls", "--recursive", "--repo="+filepath.Join(b.root, "repo"), c)
+		if !slices.Contains(after, c[:2]+"/"+c[2:]+".commitmeta") {
+			t.Errorf("commit %s has lost its signatures", c)
+		}
+	}
 	b.look(t)
+	if got := b.follow(t, old); got != out {
+		t.Errorf("hosts get %s", got)
+	}
+	// A spool that was lost is filled from the target where that can be.
+	if err := os.RemoveAll(b.spool); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	if err := retire("20261205_01"); err != nil {
+		t.Errorf("the spool was lost: %v", err)
+	}
+	if now := objects(t, b); !slices.Equal(now, after) {
+		t.Errorf("%d objects of %d", len(now), len(after))
+	}
+	b.follow(t)
+	// What the spool has not whole cannot be told from what nobody needs.
+	tree := glob(t, b.root, "repo/objects/*/*.dirtree")[0]
+	if err := errors.Join(os.RemoveAll(b.spool), os.Rename(tree, tree+".away")); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	if err := retire("20261205_01"); err == nil || !strings.Contains(err.Error(), "cannot tell what") {
+		t.Errorf("a part of it is lost: %v", err)
+	}
+	if err := os.Rename(tree+".away", tree); err != nil {
+		t.Fatal(err)
+	}
+	if now := objects(t, b); !slices.Equal(now, after) {
+		t.Errorf("%d objects of %d", len(now), len(after))
+	}
+}
+
+func glob(t *testing.T, root, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// objects are the objects of the target's repository, sorted.
+func objects(t *testing.T, b *bench) (out []string) {
+	t.Helper()
+	for _, f := range glob(t, b.root, "repo/objects/*/*") {
+		rel, err := filepath.Rel(filepath.Join(b.root, "repo/objects"), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, rel)
+	}
+	return out
 }
 
 func TestDirectory(t *testing.T) { t.Parallel(); conform(t, inDirectory(t)) }

@@ -234,6 +234,19 @@ func (j *job) refs(ctx context.Context) error {
 		}
 		heads[c.ref] = c.checksum
 	}
+	if err := j.switchRefs(ctx, heads); err != nil {
+		return err
+	}
+	for _, c := range commits {
+		if now, err := j.head(ctx, c.ref); err != nil || now != c.checksum {
+			return fmt.Errorf("ref %s was switched to %s, and is at %q: %w", c.ref, c.checksum, now, errors.Join(err))
+		}
+	}
+	return nil
+}
+
+// switchRefs makes these the refs of the target, with their summary.
+func (j *job) switchRefs(ctx context.Context, heads map[string]string) error {
 	files, err := j.summary(ctx, heads)
 	if err != nil {
 		return fmt.Errorf("cannot make the summary of the repository: %w", err)
@@ -255,11 +268,6 @@ func (j *job) refs(ctx context.Context) error {
 		return err
 	}
 	j.at("refs switched")
-	for _, c := range commits {
-		if now, err := j.head(ctx, c.ref); err != nil || now != c.checksum {
-			return fmt.Errorf("ref %s was switched to %s, and is at %q: %w", c.ref, c.checksum, now, errors.Join(err))
-		}
-	}
 	return nil
 }
 

@@ -322,3 +322,17 @@ func (r *rsync) remove(ctx context.Context, dir string) error {
 	}
 	return nil
 }
+
+// removeFiles names files of an empty folder: what is missing here goes there.
+func (r *rsync) removeFiles(ctx context.Context, files []string) error {
+	empty, err := os.MkdirTemp(r.tmp(), "empty-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(empty) }()
+	args := []string{"--from0", "--files-from=-", "--relative", "--no-implied-dirs", "--delete-missing-args", empty + "/", r.at("")}
+	if _, err := r.run(ctx, files, args...); err != nil {
+		return fmt.Errorf("cannot remove %d files (%s ...) at %s: %w", len(files), files[0], r.at(""), err)
+	}
+	return nil
+}

@@ -309,3 +309,13 @@ func (b *bucket) remove(ctx context.Context, dir string) error {
 	}
 	return nil
 }
+
+func (b *bucket) removeFiles(ctx context.Context, files []string) error {
+	items := make([]item, len(files))
+	for i, f := range files {
+		items[i].path = f
+	}
+	return each(ctx, items, func(ctx context.Context, it item) error {
+		return b.fail("remove", it.path, b.client.RemoveObject(ctx, b.Bucket, b.key(it.path), minio.RemoveObjectOptions{}))
+	})
+}

@@ -89,6 +89,8 @@ type store interface {
 	download(ctx context.Context, it item) error
 	// remove deletes a folder and everything below it.
 	remove(ctx context.Context, dir string) error
+	// removeFiles deletes files; those that are not there are gone already.
+	removeFiles(ctx context.Context, files []string) error
 }
 
 var (

@@ -122,7 +122,7 @@ func later(a, b time.Time) time.Time {
 func (v *view) renderMetadata(out Files, prefix string) error {
 	docs := map[string]any{"stream.json": v.streamMetadata(), "releases.json": v.index(), "updates.json": v.updates()}
 	for i, r := range v.releases {
-		if i < maxBuildPages {
+		if i < maxBuildPages && r != v.onItsWay() {
 			docs["releases/"+string(r.Build)+".json"] = releaseOf{v.releaseMetadata(r), revokedBecause(r)}
 		}
 	}
@@ -297,8 +297,8 @@ func (v *view) releaseMetadata(r *release.Release) coreos.Release {
 	for _, i := range v.images(r) {
 		arch := string(i.ID.Arch())
 		name, format := platform(i.ID.Kind())
-		if platforms[name] == nil {
-			continue // the form has no place for it; stream.json has
+		if platforms[name] == nil || !v.has(r.Build) {
+			continue // the form has no place for it (stream.json has), or it is gone
 		}
 		if bases[arch] == nil {
 			bases[arch] = map[string]*coreos.PlatformBase{}
