@@ -68,14 +68,17 @@ func isReplaced(p *Policy, l *Line, r *Release) bool {
 	})
 }
 
-// RevokedBefore are releases that were revoked not long ago, though they were not
-// out any more: what is out says nothing of them. Newest first.
+// RevokedBefore are releases that were revoked not long ago, when they were not
+// out any more: no fallback told of them. Newest first.
 func (l *Line) RevokedBefore(now time.Time) (out []*Release) {
 	present := l.LastRevoked()
 	for _, r := range slices.Backward(l.Releases) {
-		since, until := l.WasOut(r)
-		if r.Revoked == nil || r == present || since.IsZero() || until.IsZero() || now.Sub(r.Revoked.At) > RevocationAge {
+		since, _ := l.WasOut(r)
+		if r.Revoked == nil || r == present || since.IsZero() || now.Sub(r.Revoked.At) > RevocationAge {
 			continue
+		}
+		if slices.ContainsFunc(l.turns, func(t Turn) bool { return t.Cause == r.Revoked.Seq }) {
+			continue // it was out
 		}
 		if slices.ContainsFunc(out, func(o *Release) bool { return o.Build == r.Build }) || l.out != nil && l.out.Build == r.Build {
 			continue

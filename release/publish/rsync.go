@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -323,14 +324,20 @@ func (r *rsync) remove(ctx context.Context, dir string) error {
 	return nil
 }
 
-// removeFiles names files of an empty folder: what is missing here goes there.
+// removeFiles names files of a folder that has their folders and nothing else:
+// what is missing here goes there.
 func (r *rsync) removeFiles(ctx context.Context, files []string) error {
 	empty, err := os.MkdirTemp(r.tmp(), "empty-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(empty) }()
-	args := []string{"--from0", "--files-from=-", "--relative", "--no-implied-dirs", "--delete-missing-args", empty + "/", r.at("")}
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Join(empty, filepath.FromSlash(path.Dir(f))), 0o755); err != nil {
+			return err
+		}
+	}
+	args := []string{"--from0", "--files-from=-", "--relative", "--omit-dir-times", "--delete-missing-args", empty + "/", r.at("")}
 	if _, err := r.run(ctx, files, args...); err != nil {
 		return fmt.Errorf("cannot remove %d files (%s ...) at %s: %w", len(files), files[0], r.at(""), err)
 	}
