@@ -225,7 +225,11 @@ func (d *decider) calendar() {
 	if c, closed := d.l.Closed[slot.ID]; closed {
 		next := d.p.Calendar.Next(d.now).At.Format("2006-01-02 15:04 MST")
 		if c.Build != "" {
-			d.because(ReasonNotDue, "release date %s has had its release, %s; the next is %s", slot.ID, c.Build, next)
+			revoked := ""
+			if b := d.l.Build(c.Build); b != nil && b.Revoked != nil {
+				revoked = ", which was revoked"
+			}
+			d.because(ReasonNotDue, "release date %s has had its release, %s%s; the next is %s", slot.ID, c.Build, revoked, next)
 		} else {
 			d.because(ReasonNotDue, "release date %s was skipped; the next is %s", slot.ID, next)
 		}

@@ -50,13 +50,18 @@ func (d *decider) follow() {
 		d.out.Action = Wait
 		d.because(ReasonRebuild, "a person may ask for another rebuild, waive checks, or skip the date")
 	}
-	switch {
-	case d.out.Action == Promote:
-	case last.Failed != nil && !d.rebuilt(from, last.Number):
+	if d.out.Action == Promote || d.rebuilt(from, last.Number) {
+		return
+	}
+	// That there is no build follows from it.
+	others := d.out.Reasons
+	d.out.Reasons = nil
+	if last.Failed != nil {
 		d.because(ReasonRebuild, "rebuild %d of %s failed: %s; a person may ask for another", last.Number, from, last.Failed.Reason)
-	case !d.rebuilt(from, last.Number):
+	} else {
 		d.because(ReasonRebuild, "rebuild %d of %s has not come back", last.Number, from)
 	}
+	d.out.Reasons = append(d.out.Reasons, others...)
 }
 
 // upstream is the build to rebuild: that of the release that is due, or, once
