@@ -95,6 +95,10 @@ fuzz: ## every fuzz target, FUZZTIME (10s) each
 		done; \
 	done
 
+.PHONY: release-demo
+release-demo: build ## ten weeks of nightly builds through the release stage, in a minute; leaves the pages
+	$(GO) run ./release/scenario/demo -dir .cache/release-demo
+
 .PHONY: clean
 clean: ## remove what was built here (the cache of images stays)
 	rm -rf assay .cache assay-results

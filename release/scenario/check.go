@@ -406,7 +406,7 @@ func (w *World) newMails(ctx context.Context, s Seen) (string, error) {
 	}
 	slices.Sort(subjects)
 	if len(errs) > 0 {
-		return strings.Join(subjects, ", "), errors.New(strings.Join(errs, "\n"))
+		return strings.Join(subjects, "; "), errors.New(strings.Join(errs, "\n"))
 	}
-	return strings.Join(subjects, ", "), nil
+	return strings.Join(subjects, "; "), nil
 }

@@ -52,8 +52,8 @@ type Day struct {
 	// Bugs are what happened in the tracker, "SUBJECT opened", commented, closed,
 	// reopened or "closed by its maintainer", with commas.
 	Bugs string
-	// Mails are the subjects of the day's mails without the stream's title,
-	// with commas.
+	// Mails are the subjects of the day's mails without the stream's title, with
+	// semicolons.
 	Mails string
 	// Warns are the warnings on the page of Main from this evening on, where
 	// they change, with semicolons; "-" for none.
@@ -194,3 +194,29 @@ func (d Day) at(clock string) time.Time {
 
 // Build is the number of the build that a stream gets on this day.
 func (d Day) Build() release.BuildID { return release.NewBuildID(d.Date(), 1) }
+
+// String is for a person.
+func (w Word) String() string {
+	what, why := string(w.Fact.Type()), ""
+	switch f := w.Fact.(type) {
+	case *release.BuildMarked:
+		what, why = fmt.Sprintf("marks %s %s", f.Build, f.Mark), f.Reason
+	case *release.CheckWaived:
+		what, why = fmt.Sprintf("waives %s of %s", f.Check, f.Build), f.Reason
+	case *release.PromotionRequested:
+		what, why = fmt.Sprintf("wants %s released now", f.Build), f.Reason
+	case *release.ReleaseRevoked:
+		what, why = fmt.Sprintf("revokes %s", f.Build), f.Reason
+	case *release.StreamBlocked:
+		what, why = "blocks the stream", f.Reason
+	case *release.StreamUnblocked:
+		what, why = "unblocks the stream", f.Reason
+	case *release.RebuildRequested:
+		what, why = fmt.Sprintf("wants %s rebuilt again", f.From), f.Reason
+	}
+	text := fmt.Sprintf("%s %s: %s", w.Who, what, why)
+	if w.Refused != "" {
+		text += " (refused)"
+	}
+	return text
+}

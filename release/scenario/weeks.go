@@ -47,9 +47,9 @@ var Weeks = []Day{
 		waives("10:00", "alice", "w-1", "20261102_01", "containers/run", arm, "it was the test host"),
 	}, Main: "20261102_01", Mails: "20261102_01 is released"},
 	{Is: "4 Wed", Night: good, Signed: good, Stable: "20261104_01", Mails: "20261104_01 is released"},
-	{Is: "4 Thu", Night: good.but("other bytes were tested", func(n *Night) { n.Mirrored = true })},
+	{Is: "4 Thu", Night: good},
 	{Is: "4 Fri", Night: good},
-	{Is: "4 Sat", Night: good.but("announced twice, with other digests", func(n *Night) { n.Contradicts = true })},
+	{Is: "4 Sat", Night: good},
 	{Is: "4 Sun", Night: good.but("delivered twice", func(n *Night) { n.Twice = true })},
 
 	// Week 5: a security fix goes out between two dates; then the tracker is down.
@@ -74,7 +74,7 @@ var Weeks = []Day{
 		says("10:00", "alice", &release.ReleaseRevoked{Build: "20261119_01", Word: reason("it does not boot on UEFI", 72)}),
 		asks("10:30", "alice", "r-2", "20261119_01", "it was not so bad").refused("was revoked"),
 	}, Main: "20261111_01", Mails: "20261119_01 is revoked, do not use it", Bugs: "check:cloudinit/ssh-key closed, revoked:20261119_01 opened", Warns: "20261119_01 was revoked. Do not use it."},
-	{Is: "6 Sat", Night: good, Because: "release date 2026-11-17 has had its release"},
+	{Is: "6 Sat", Night: good, Because: "release date 2026-11-17 has had its release, 20261119_01, which was revoked"},
 	{Is: "6 Sun", Night: good},
 
 	// Week 7: the maintainer will not fix it, and hears no more of it.
@@ -86,16 +86,17 @@ var Weeks = []Day{
 	{Is: "7 Sat", Night: good},
 	{Is: "7 Sun", Night: good},
 
-	// Week 8: a block outlasts the date; Stable's rebuild fails, is asked for
-	// again, and does not pass.
+	// Week 8: a block outlasts the date, and two builds are not what they seem, so
+	// an older one is released then. Stable's rebuild of it fails, is asked for again,
+	// and does not pass.
 	{Is: "8 Mon", Night: good, Says: []Word{says("09:00", "alice", &release.StreamBlocked{Word: reason("the mirrors move", 73)})}, Warns: "20261119_01 was revoked. Do not use it.; Releases are stopped."},
-	{Is: "8 Tue", Night: good, Warns: "20261119_01 was revoked. Do not use it.; This image is stale.; Releases are stopped.", Because: "the stream is blocked by alice"},
-	{Is: "8 Wed", Night: good, Says: []Word{says("11:00", "alice", &release.StreamUnblocked{Word: reason("they have moved", 73)})},
-		Main: "20261202_01", Mails: "20261202_01 is released", Warns: "20261119_01 was revoked. Do not use it."},
-	{Is: "8 Thu", Night: good, Signed: doomed("the signing host has no room")},
+	{Is: "8 Tue", Night: good.but("other bytes were tested", func(n *Night) { n.Mirrored = true }), Warns: "20261119_01 was revoked. Do not use it.; This image is stale.; Releases are stopped.", Because: "the stream is blocked by alice"},
+	{Is: "8 Wed", Night: good.but("announced twice, with other digests", func(n *Night) { n.Contradicts = true }), Says: []Word{says("11:00", "alice", &release.StreamUnblocked{Word: reason("they have moved", 73)})},
+		Main: "20261130_01", Mails: "20261130_01 is released", Warns: "20261119_01 was revoked. Do not use it."},
+	{Is: "8 Thu", Night: good, Signed: doomed("the signing host has no room"), Because: "rebuild 1 of atomic-43 20261130_01 failed: the signing host has no room; a person may ask for another"},
 	{Is: "8 Fri", Night: good, Says: []Word{
-		says("09:00", "alice", &release.RebuildRequested{Slot: "atomic-43#4", From: release.BuildRef{Stream: Main, Build: "20261202_01"}, Number: 2, Word: reason("it has room again", 74)}).of(Stable),
-	}},
+		says("09:00", "alice", &release.RebuildRequested{Slot: "atomic-43#4", From: release.BuildRef{Stream: Main, Build: "20261130_01"}, Number: 2, Word: reason("it has room again", 74)}).of(Stable),
+	}, Because: "rebuild 2 of atomic-43 20261130_01 has not come back"},
 	{Is: "8 Sat", Night: good, Signed: fails("base/selinux", "3 files have no label", qcow2)},
 	{Is: "8 Sun", Night: good},
 
