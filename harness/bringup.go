@@ -129,7 +129,8 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 		if a.g != nil {
 			a.g.Close()
 		}
-		e.inInitramfs = inInitramfs(i.console.Since(0))
+		lines := i.console.Since(0)
+		e.inInitramfs, e.ignited = inInitramfs(lines), ignited(lines)
 		e.findings, e.bytes, e.err, e.waited = i.console.Findings(), i.console.Bytes(), a.err, time.Since(began)
 		select {
 		case <-i.machine.Gone():

@@ -101,6 +101,9 @@ type ending struct {
 	// inInitramfs is true when the console shows an initramfs at work and no
 	// switch to the real root.
 	inInitramfs bool
+	// ignited is true when the console shows Ignition at work, which reads no
+	// cloud-init seed.
+	ignited bool
 	// bytes seen on the console.
 	bytes int64
 	// idle is true when the guest's CPUs had been idle for a while: it was
@@ -170,8 +173,12 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	case stage == guest.StageBoot || stage == guest.StageNoLogin:
 		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("users could log in, but the boot had not finished after %s (%s)", waited, last)}
 	case stage == guest.StageHostKey || stage == guest.StageLogin:
+		why := "the seed was not applied"
+		if e.ignited {
+			why += "; Ignition configures this image, which may have no cloud-init to read one"
+		}
 		return diagnosis{Check: bootSeed, Fault: fault,
-			Message: fmt.Sprintf("SSH answers but does not know the key of the cloud-init seed (%s): the seed was not applied", last)}
+			Message: fmt.Sprintf("SSH answers but does not know the key of the cloud-init seed (%s): %s", last, why)}
 	case stage == guest.StageBanner:
 		return diagnosis{Check: bootSSH, Fault: fault, Message: "something answers on port 22, but it does not finish the SSH handshake: " + last}
 	case e.bytes == 0:
@@ -190,6 +197,13 @@ var (
 	initramfsAtWork = regexp.MustCompile(`(?i)\bdracut[-:[]|(running in|booting) (initrd|initial RAM disk)|\(initramfs\)`)
 	switchedRoot    = regexp.MustCompile(`(?i)switch(ing)? root|initrd-switch-root`)
 )
+
+// ignition is how Ignition and its units show on a console, and what Fedora
+// CoreOS says of it before its login prompt.
+var ignition = regexp.MustCompile(`\bignition\[\d+\]|\bIgnition \((fetch|files|disks|mount)|Ignition: (ran on|no config provided)|provided by Ignition`)
+
+// ignited reports whether Ignition was at work in these lines.
+func ignited(lines []string) bool { return slices.ContainsFunc(lines, ignition.MatchString) }
 
 // inInitramfs reports whether the boot was still in its initramfs at the end of
 // these lines.

@@ -73,6 +73,28 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+func TestIgnitedImageIsToldApart(t *testing.T) {
+	e := ending{bytes: 100, refused: true, waited: 5 * time.Minute, err: &guest.NotReadyError{Stage: guest.StageLogin, Last: errors.New("refused")}}
+	if d := diagnose(e, accel.KVM); strings.Contains(d.Message, "Ignition") {
+		t.Errorf("nobody spoke of Ignition: %s", d.Message)
+	}
+	e.ignited = ignited([]string{"[    4.1] ignition[612]: Ignition 2.19.0"})
+	if d := diagnose(e, accel.KVM); d.Check != bootSeed || d.Fault != reports.FaultImage || !strings.Contains(d.Message, "Ignition configures this image") {
+		t.Errorf("%+v", d)
+	}
+	for line, want := range map[string]bool{
+		"[  OK  ] Finished ignition-files.service - Ignition (files).":      true,
+		"Ignition: no config provided by user":                              true,
+		"No SSH authorized keys provided by Ignition or Afterburn":          true,
+		"kernel: vda: no ignition key":                                      false,
+		"[  OK  ] Finished cloud-init.service - Cloud-init: Network Stage.": false,
+	} {
+		if got := ignited([]string{"", line}); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}
+
 func TestInInitramfs(t *testing.T) {
 	for _, c := range []struct {
 		lines []string
