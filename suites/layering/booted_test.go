@@ -101,6 +101,38 @@ func TestSurvivesUpgrade(t *testing.T) {
 	})
 }
 
+func TestUpgradeWithInstall(t *testing.T) {
+	newer, older := hosttest.Sum('d'), hosttest.Sum('e')
+	onNewer := changed(onBase("assay-hello"), func(d *host.Deployment) { d.BaseChecksum, d.Checksum = newer, otherSum })
+	bare := changed(base(), func(d *host.Deployment) { d.Checksum, d.Version = older, "0" })
+	states := func(next, back host.Deployment) plan {
+		return tells(t, all(booted(base())), all(staged(next), booted(base())), all(booted(next), base()), all(staged(back), booted(next), base()))
+	}
+	trees := func(_ *guesttest.Fake, env *check.Env) {
+		env.Trees = &check.Trees{URL: "http://gw:8000/repo", Ref: "os", Newer: check.Tree{Ref: "os", Commit: newer, Version: "2"},
+			Older: []check.Tree{{Ref: "os", Commit: older, Version: "0"}}}
+	}
+	upgrade, deploy := ask("upgrade", "--install=assay-hello"), ask("deploy", "--uninstall=assay-hello", older)
+	good := func(more ...plan) []plan {
+		return append([]plan{states(onNewer, bare), trees, does("", "sh", "-c", guesttest.Containing("set-origin"), guesttest.Rest),
+			does("", upgrade...), does("", deploy...), does("", q("assay-hello")...)}, more...)
+	}
+	suitetest.Run(t, "layering/upgrade-with-install", []suitetest.Case{
+		{Name: "healthy", Guest: on(good()...)},
+		{Name: "no older version", Guest: on(good(func(_ *guesttest.Fake, env *check.Env) { env.Trees.Older = nil })...)},
+		{Name: "upgrade refused", Want: reports.Failed, Says: []string{"cannot upgrade with --install=assay-hello: error: no"}, Guest: on(good(fails(1, "error: no\n", upgrade...))...)},
+		{Name: "package left out", Want: reports.Failed, Says: []string{"does not list assay-hello as layered in the upgraded deployment"},
+			Guest: on(good(states(changed(onNewer, func(d *host.Deployment) { d.Layered, d.Requested = nil, nil }), bare))...)},
+		{Name: "tree left out", Want: reports.Failed, Says: []string{"stands on base aaaaaaaaaaaa"}, Guest: on(good(states(onBase("assay-hello"), bare))...)},
+		{Name: "deploy refused", Want: reports.Failed, Says: []string{"cannot deploy eeeeeeeeeeee with --uninstall=assay-hello"}, Guest: on(good(fails(1, "error: no\n", deploy...))...)},
+		{Name: "package kept", Want: reports.Failed, Says: []string{`the pending deployment layers "assay-hello"`},
+			Guest: on(good(states(onNewer, changed(onBase("assay-hello"), func(d *host.Deployment) { d.BaseChecksum = older })))...)},
+		{Name: "another version", Want: reports.Failed, Says: []string{"not the base eeeeeeeeeeee again"}, Guest: on(good(states(onNewer, base()))...)},
+		{Name: "no trees", Want: reports.Skipped, Says: []string{"no tree to upgrade to: too old"}, Guest: on(func(_ *guesttest.Fake, env *check.Env) { env.NoTrees = "too old" })},
+		noTool, noPackages,
+	})
+}
+
 func TestService(t *testing.T) {
 	enable := []string{"systemctl", "enable", "--now", "assay-httpd.socket"}
 	answers := func(body string) plan {

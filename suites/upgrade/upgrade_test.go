@@ -221,6 +221,43 @@ func TestFromOlder(t *testing.T) {
 	})
 }
 
+func TestWalk(t *testing.T) {
+	releases := func(h *dt.Host, _ *check.Env) {
+		h.Trees.Derived = false
+		h.Trees.Older = append(h.Trees.Older, check.Tree{Commit: hosttest.Sum('9'), Version: "0.9"})
+		h.On("sh", "-c", deployments.SystemScript, "sh").Prints("running\n")
+	}
+	booted := []string{}
+	suitetest.Run(t, "upgrade/walk", []suitetest.Case{
+		{Name: "healthy", Guest: dt.Fresh(t, dt.Fedora, releases, dt.Then(dt.Reboot, func(h *dt.Host) { booted = append(booted, h.Booted().Version) }))},
+		{Name: "plain", Guest: dt.Fresh(t, dt.Plain, releases)},
+		{Name: "derived", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora)},
+		{Name: "one older release", Want: reports.Skipped, Says: []string{"1 older releases"}, Guest: dt.Fresh(t, dt.Fedora, notDerived)},
+		{Name: "stays", Want: reports.Failed, Says: []string{"want 0.9"}, Guest: dt.Fresh(t, dt.Fedora, releases, dt.Then(dt.Reboot, dt.Stays))},
+		{Name: "degraded in the end", Want: reports.Failed, Says: []string{`"degraded" in the new tree after a walk through 2 releases`}, Guest: dt.Fresh(t, dt.Fedora, releases, func(h *dt.Host, _ *check.Env) {
+			h.On("sh", "-c", deployments.SystemScript, "sh").Prints("running\n").Then().Prints("running\n").Then().Prints("degraded\na.service loaded failed failed A\n")
+		})},
+	})
+	if want := []string{"0.9", "1.1", "1.2"}; !slices.Equal(booted, want) {
+		t.Errorf("booted %q, want %q", booted, want)
+	}
+}
+
+func TestRebase(t *testing.T) {
+	remote := func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", remoteScript, "sh", otherRemote, h.Trees.URL) }
+	for id, tools := range map[string][]host.Tool{"rpm-ostree": dt.Fedora, "atomic-host": dt.Fedora, "ostree": dt.Plain} {
+		suitetest.Run(t, reports.CaseID("upgrade/rebase-"+id), []suitetest.Case{
+			{Name: "healthy", Guest: dt.Fresh(t, tools, remote)},
+			{Name: "refused", Want: reports.Failed, Says: []string{"error: no such branch"}, Guest: dt.Fresh(t, tools, remote, dt.Refuse(dt.Rebase, "no such branch"))},
+			{Name: "stays in the old tree", Want: reports.Failed, Says: []string{"want 1.2"}, Guest: dt.Fresh(t, tools, remote, dt.Then(dt.Reboot, dt.Stays))},
+			{Name: "follows the old branch", Want: reports.Failed, Says: []string{`follows "assay:os/stable", want "assay-other:os/stable"`}, Guest: dt.Fresh(t, tools, remote, dt.Then(dt.Reboot, func(h *dt.Host) {
+				h.Deployments[0].Origin = "assay:os/stable"
+			}))},
+			{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, tools, dt.NoTrees)},
+		})
+	}
+}
+
 func TestEtcConflict(t *testing.T) {
 	file := func(there string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {

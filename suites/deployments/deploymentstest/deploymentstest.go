@@ -27,6 +27,7 @@ const (
 	Check     Op = "check" // also a preview
 	Download  Op = "download"
 	Deploy    Op = "deploy"
+	Rebase    Op = "rebase"
 	Rollback  Op = "rollback"
 	Cleanup   Op = "cleanup"
 	Undeploy  Op = "undeploy"
@@ -131,8 +132,13 @@ func (h *Host) plan(tools []host.Tool) {
 	for _, command := range [][]string{{"rpm-ostree"}, {"atomic", "host"}, {"ostree", "admin"}, {"bootc"}} {
 		stages := command[0] != "ostree" // which is not asked to, and writes at once
 		deploy := func(args []string) guest.Result { return h.deploy(args, stages) }
+		rebase := func(args []string) guest.Result { return h.rebase(args, stages) }
+		follow := deploy // another image
+		if command[0] == "ostree" {
+			follow = rebase
+		}
 		for verb, do := range map[string]func(args []string) guest.Result{
-			"upgrade": func(args []string) guest.Result { return h.upgrade(args, stages) }, "switch": deploy, "deploy": deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
+			"upgrade": func(args []string) guest.Result { return h.upgrade(args, stages) }, "switch": follow, "rebase": rebase, "deploy": deploy, "rollback": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"set-default": func([]string) guest.Result { return h.work(Rollback, "", h.rollback) },
 			"cleanup":     h.cleanup, "undeploy": h.undeploy, "pin": h.pin, "unlock": h.unlock, "usr-overlay": h.unlock, "install": h.install, "uninstall": h.uninstall,
 		} {
@@ -260,6 +266,16 @@ func (h *Host) deploy(args []string, stages bool) guest.Result {
 			}
 		}
 		return "error: Version " + revision + " not found"
+	})
+}
+
+// rebase follows another branch, which has the newest tree.
+func (h *Host) rebase(args []string, stages bool) guest.Result {
+	target := args[len(args)-1]
+	return h.work(Rebase, target, func() string {
+		out := h.stage(h.Trees.Newer, stages)
+		h.Deployments[0].Origin = target
+		return out
 	})
 }
 
