@@ -20,7 +20,7 @@ type Mark string
 const (
 	// User is an account named UserName, made with useradd, with a home folder.
 	User Mark = "user"
-	// OwnFile is EtcFile, which no tree brings.
+	// OwnFile is EtcFile, which no tree brings, with a mode of its own.
 	OwnFile Mark = "own-etc-file"
 	// Edit is a line that was added to HostsFile, a file that trees bring or
 	// first boots make.
