@@ -379,6 +379,18 @@ func TestServe(t *testing.T) {
 	if status, answer := s.call("POST", "/greenwave/api/v1.0/decision", "", strings.ReplaceAll(question, "1122", "1129")); status != 200 || !strings.Contains(answer, `"policies_satisfied":false`) {
 		t.Errorf("a build that is not there: %d %s", status, answer)
 	}
+	// What the stage would not release does not pass its gate, whatever its tests
+	// say; as of before it was said, it does.
+	then := time.Now().UTC().Format(time.RFC3339Nano)
+	h.assay("build", "mark", "20261121_01", "bad", "--reason", "eats disks", "--as", "alice", "--yes")
+	first := strings.ReplaceAll(question, "1122", "1121")
+	if status, answer := s.call("POST", "/greenwave/api/v1.0/decision", "", first); status != 200 || !strings.Contains(answer, `"policies_satisfied":false`) || !strings.Contains(answer, "eats disks") {
+		t.Errorf("a build that is bad: %d %s", status, answer)
+	}
+	if status, answer := s.call("POST", "/greenwave/api/v1.0/decision", "", strings.Replace(first, "{", `{"when": "`+then+`", `, 1)); status != 200 || !strings.Contains(answer, `"policies_satisfied":true`) {
+		t.Errorf("before that: %d %s", status, answer)
+	}
+	h.assay("build", "mark", "20261121_01", "good", "--reason", "it was the disk", "--as", "alice", "--yes")
 	db := &waiverdb.Client{URL: s.url + "/waiverdb/api/v1.0", Authorize: func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+aliceToken) }}
 	scenario := "qcow2/x86_64"
 	waiver := waiverdb.New{SubjectType: "compose", Identifier: "Demo-20261122_01", TestCase: "base/clock", Scenario: &scenario, ProductVersion: "demo", Waived: true, Comment: "not the image's"}

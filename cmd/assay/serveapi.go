@@ -352,33 +352,37 @@ func (s *service) greenwavePolicies() []greenwave.Policy {
 	return out
 }
 
-// greenwaveEvidence looks for the subject among the builds of all streams.
-func (s *service) greenwaveEvidence(r *http.Request, subject greenwave.Subject, when time.Time) (ev greenwave.Evidence, err error) {
+// greenwaveEvidence looks for subjects among the builds of the streams that have
+// the request's product version.
+func (s *service) greenwaveEvidence(r *http.Request, q greenwave.Request, when time.Time, do func(func(greenwave.Subject) (greenwave.Evidence, error)) error) error {
 	at := ""
 	if !when.IsZero() {
 		at = when.UTC().Format(time.RFC3339Nano)
 	}
-	err = s.at(r.Context(), at, func(st *release.State, now time.Time) error {
+	return s.at(r.Context(), at, func(st *release.State, now time.Time) error {
+		var streams []func(greenwave.Subject) (greenwave.Evidence, bool)
 		for _, p := range s.cfg.Streams() {
-			ev = greenwave.StateEvidence(st, p.Stream, productVersion(p), now)(subject)
-			if len(ev.Results)+len(ev.Waivers) > 0 {
-				return nil
+			if at != "" {
+				var err error
+				if p, err = policyThen(r.Context(), s.log, st, p, now, s.now()); err != nil {
+					return err
+				}
 			}
+			streams = append(streams, greenwave.StateEvidence(p, st, q, now))
 		}
-		return nil
+		return do(func(subject greenwave.Subject) (greenwave.Evidence, error) {
+			for _, ask := range streams {
+				if ev, ok := ask(subject); ok {
+					return ev, nil
+				}
+			}
+			return greenwave.Evidence{}, nil // and what is required is missing
+		})
 	})
-	return ev, err
 }
 
-// productVersion is what a stream's builds are called in Greenwave and WaiverDB.
-func productVersion(p *release.Policy) string {
-	for _, g := range p.Gates {
-		if g, ok := g.(greenwave.Gate); ok {
-			return g.ProductVersion
-		}
-	}
-	return string(p.Stream)
-}
+// productVersion is what a stream's builds are called in WaiverDB.
+func productVersion(p *release.Policy) string { return greenwave.ProductVersions(p)[0] }
 
 // target is for labels of metrics.
 func target(t engine.Target) string { return string(t.Kind) + "/" + t.Name }

@@ -128,19 +128,73 @@ func (g Gate) Judge(b *release.Build, now time.Time) (out []release.Reason) {
 	return out
 }
 
+// testCodes are reasons that a test case stands for: which of those count is a
+// policy's to say.
+var testCodes = []release.ReasonCode{release.ReasonNotAsked, release.ReasonNoAnswer, release.ReasonFailed, release.ReasonUndecided, release.ReasonNothing,
+	release.ReasonMissing, release.ReasonGate}
+
+// ObjectionsOf are what speaks against a build by the stream's own policy. At
+// another gate than its own, those that are no test's are: a build that is bad
+// or not what it says passes nowhere.
+func ObjectionsOf(p *release.Policy, b *release.Build, own bool, now time.Time) (out []Objection) {
+	j := release.JudgeBuild(p, b, now)
+	if j.Standing == release.Good {
+		return nil
+	}
+	for _, r := range j.Reasons {
+		if own || !slices.Contains(testCodes, r.Code) {
+			out = append(out, Objection{Open: j.Standing == release.Waiting, Text: reports.Line(r.Text, maxObjection)})
+		}
+	}
+	if own && len(out) == 0 {
+		out = []Objection{{Open: j.Standing == release.Waiting, Text: "it is not good: " + string(j.Standing)}}
+	}
+	return out[:min(len(out), maxObjections)]
+}
+
+// Bounds of what is said against a build, in entries and bytes.
+const (
+	maxObjections = 20
+	maxObjection  = 400
+)
+
+// ProductVersions are what a stream's builds are called in requests: as its
+// gates have it, or by its own name.
+func ProductVersions(p *release.Policy) (out []string) {
+	for _, g := range p.Gates {
+		if g, ok := g.(Gate); ok && !slices.Contains(out, g.ProductVersion) {
+			out = append(out, g.ProductVersion)
+		}
+	}
+	if len(out) == 0 {
+		return []string{string(p.Stream)}
+	}
+	return out
+}
+
 // StateEvidence answers for composes and build numbers of one stream of a
-// state; other subjects have no results. It is for Handler, with when as of
-// which s was folded.
-func StateEvidence(s *release.State, stream release.Stream, productVersion string, now time.Time) func(Subject) Evidence {
-	return func(subject Subject) Evidence {
-		l := s.Line(stream)
+// state; ok is false for subjects that it does not have. It is for a Source, with
+// when as of which s was folded. The request's product version has to be one of the
+// stream's.
+func StateEvidence(p *release.Policy, s *release.State, q Request, now time.Time) func(Subject) (ev Evidence, ok bool) {
+	if !slices.Contains(ProductVersions(p), q.ProductVersion) {
+		return func(Subject) (Evidence, bool) { return Evidence{}, false }
+	}
+	own := len(q.Rules) == 0 && slices.ContainsFunc(p.Gates, func(g release.Gate) bool {
+		mine, ok := g.(Gate)
+		return ok && mine.ProductVersion == q.ProductVersion && slices.Contains(q.Contexts, mine.Context)
+	})
+	l := s.Line(p.Stream)
+	return func(subject Subject) (Evidence, bool) {
 		b := l.ByCompose(subject.Item)
 		if b == nil {
 			b = l.Build(release.BuildID(subject.Item))
 		}
 		if b == nil || subject.Type != "compose" {
-			return Evidence{}
+			return Evidence{}, false
 		}
-		return EvidenceOf(b, subject, productVersion, now)
+		ev := EvidenceOf(b, subject, q.ProductVersion, now)
+		ev.Objections = ObjectionsOf(p, b, own, now)
+		return ev, true
 	}
 }

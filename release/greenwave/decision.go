@@ -83,7 +83,21 @@ type Evidence struct {
 	Waivers []Waiver
 	// Remote are the gating files of the subject, by source; see Rule.
 	Remote []RemoteFile
+	// Objections are why the subject must not pass though every rule may be
+	// satisfied, as one that a person marked bad. They are heard when nothing else
+	// speaks against it.
+	Objections []Objection
 }
+
+// Objection is a reason without a test case.
+type Objection struct {
+	// Open is true when the answer may still come.
+	Open bool
+	Text string
+}
+
+// ObjectionTestCase is the test case that requirements made of objections name.
+const ObjectionTestCase = "assay.release"
 
 // RemoteFile is a gating.yaml that was looked for.
 type RemoteFile struct {
@@ -150,6 +164,7 @@ func Decide(policies []Policy, q Request, evidence func(Subject, time.Time) (Evi
 	}
 	d := Decision{Policies: []string{}, Met: []Requirement{}, Unsatisfied: []Requirement{}}
 	var all []Requirement
+	seen := map[sameness]bool{}
 	for _, s := range subjects {
 		mine := onDemand(q)
 		if len(q.Rules) == 0 {
@@ -170,18 +185,33 @@ func Decide(policies []Policy, q Request, evidence func(Subject, time.Time) (Evi
 			return Decision{}, fmt.Errorf("cannot decide about %s %s: %w", s.Type, s.Item, err)
 		}
 		ev.drop(q, when)
+		j := newJudge(q, s, ev)
+		good := true
+		add := func(r Requirement) {
+			good = good && r.satisfied
+			if k := r.sameness(); !seen[k] {
+				seen[k] = true
+				all = append(all, r)
+			}
+		}
 		for _, p := range mine {
 			if p.ID != "" && !slices.Contains(d.Policies, p.ID) {
 				d.Policies = append(d.Policies, p.ID)
 			}
-			for _, r := range (judge{q, s, ev}).policy(p) {
-				if !slices.ContainsFunc(all, r.same) {
-					all = append(all, r)
-				}
+			for _, r := range j.policy(p) {
+				add(r)
+			}
+		}
+		if good {
+			for _, o := range ev.Objections {
+				add(j.objection(o))
 			}
 		}
 		if q.Verbose {
 			d.Results, d.Waivers = append(d.Results, ev.Results...), append(d.Waivers, ev.Waivers...)
+		}
+		if len(all) > maxRequirements || len(d.Results)+len(d.Waivers) > maxVerbose {
+			return Decision{}, &BadRequestError{fmt.Sprintf("The answer has more than %d requirements, or %d results and waivers: ask about fewer subjects at a time", maxRequirements, maxVerbose)}
 		}
 	}
 	if len(subjects) > 0 && len(d.Policies) == 0 && len(all) == 0 && len(q.Rules) == 0 && !anyApplies(policies, q, subjects) {
@@ -216,8 +246,13 @@ func onDemand(q Request) (out []Policy) {
 	return []Policy{p}
 }
 
-// maxSubjects bounds what one request may ask for.
-const maxSubjects = 1000
+// Bounds of what one request may ask for and be given: a few megabytes.
+const (
+	maxSubjects     = 250
+	maxRules        = 500
+	maxRequirements = 20_000
+	maxVerbose      = 20_000 // results and waivers
+)
 
 func (q *Request) check() (subjects []Subject, when time.Time, err error) {
 	bad := func(format string, args ...any) ([]Subject, time.Time, error) {
@@ -234,6 +269,8 @@ func (q *Request) check() (subjects []Subject, when time.Time, err error) {
 		return bad("Cannot have both subject and subject_type or subject_identifier")
 	case len(q.Subjects) > maxSubjects:
 		return bad("Invalid subject, more than %d items", maxSubjects)
+	case len(q.Rules) > maxRules:
+		return bad("Invalid rules, more than %d items", maxRules)
 	case len(q.Subjects) == 0 && q.SubjectType == "":
 		return bad("Missing required \"subject_type\" parameter")
 	case len(q.Subjects) == 0 && q.Identifier == "":
@@ -304,6 +341,22 @@ type judge struct {
 	q  Request
 	s  Subject
 	ev Evidence
+	// results are by test case, newest first; waivers those that count.
+	results map[string][]Result
+	waivers []Waiver
+}
+
+func newJudge(q Request, s Subject, ev Evidence) judge {
+	return judge{q, s, ev, byTestCase(ev.Results), latestWaivers(ev.Waivers)}
+}
+
+// objection is a requirement that no rule made.
+func (j judge) objection(o Objection) Requirement {
+	r := Requirement{Type: "test-result-failed", TestCase: ObjectionTestCase, SubjectType: j.s.Type, Identifier: j.s.Item, Scenario: nullable(""), Details: o.Text, isTest: true}
+	if o.Open {
+		r.Type = "test-result-missing"
+	}
+	return r
 }
 
 func (j judge) policy(p Policy) (out []Requirement) {
@@ -344,7 +397,7 @@ func packageName(s Subject) string {
 }
 
 func (j judge) rule(r Rule) (out []Requirement) {
-	results := slices.DeleteFunc(latest(j.ev.Results, r.TestCase), func(x Result) bool {
+	results := slices.DeleteFunc(j.latest(r.TestCase), func(x Result) bool {
 		return r.Scenario != "" && !slices.Contains(x.Data["scenario"], r.Scenario)
 	})
 	if len(results) == 0 {
@@ -378,7 +431,7 @@ func (j judge) rule(r Rule) (out []Requirement) {
 func (j judge) waive(q Requirement, scenario string) Requirement {
 	q.SubjectType, q.Identifier = j.s.Type, j.s.Item
 	q.isTest = true
-	for _, w := range latestWaivers(j.ev.Waivers) {
+	for _, w := range j.waivers {
 		if w.Waived && w.SubjectType == j.s.Type && w.Identifier == j.s.Item && w.TestCase == q.TestCase && w.ProductVersion == j.q.ProductVersion &&
 			(w.Scenario == nil || *w.Scenario == "" || *w.Scenario == scenario) {
 			q.Type, q.WaiverID, q.satisfied = q.Type+"-waived", w.ID, true
@@ -411,19 +464,30 @@ func latestWaivers(ws []Waiver) (out []Waiver) {
 	return out
 }
 
+// byTestCase sorts results, newest first.
+func byTestCase(rs []Result) map[string][]Result {
+	type dated struct {
+		Result
+		at time.Time
+	}
+	all := make([]dated, len(rs))
+	for i, r := range rs {
+		at, _ := parseTime(r.SubmitTime) // what cannot be read is the oldest
+		all[i] = dated{r, at}
+	}
+	slices.SortFunc(all, func(a, b dated) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.ID, a.ID)) })
+	out := map[string][]Result{}
+	for _, r := range all {
+		out[r.TestCase.Name] = append(out[r.TestCase.Name], r.Result)
+	}
+	return out
+}
+
 // latest are the last results of a test case for each distinct architecture,
 // variant and scenario, newest first.
-func latest(rs []Result, testCase string) (out []Result) {
+func (j judge) latest(testCase string) (out []Result) {
 	seen := map[string]bool{}
-	sorted := slices.SortedFunc(slices.Values(rs), func(a, b Result) int {
-		at, _ := parseTime(a.SubmitTime)
-		bt, _ := parseTime(b.SubmitTime)
-		return cmp.Or(bt.Compare(at), cmp.Compare(b.ID, a.ID))
-	})
-	for _, r := range sorted {
-		if r.TestCase.Name != testCase {
-			continue
-		}
+	for _, r := range j.results[testCase] {
 		k := strings.Join(slices.Concat(r.Data["system_architecture"], []string{"\x00"}, r.Data["system_variant"], []string{"\x00"}, r.Data["scenario"]), "\x01")
 		if !seen[k] {
 			seen[k] = true
@@ -490,10 +554,18 @@ func (j judge) remote(r Rule) (out []Requirement) {
 
 func (j judge) gatingWaiver(q Requirement) Requirement { return j.waive(q, "") }
 
-// same keeps requirements that two policies share from being counted twice.
-func (r Requirement) same(o Requirement) bool {
-	return r.Type == o.Type && r.TestCase == o.TestCase && r.SubjectType == o.SubjectType && r.Identifier == o.Identifier && r.ResultID == o.ResultID &&
-		r.Scenario.text() == o.Scenario.text() && slices.Equal(r.Sources, o.Sources)
+// sameness keeps requirements that two policies share from being counted twice.
+type sameness struct {
+	kind, testCase, subject, item, scenario, sources, details string
+	result                                                    int64
+}
+
+func (r Requirement) sameness() sameness {
+	s := sameness{r.Type, r.TestCase, r.SubjectType, r.Identifier, r.Scenario.text(), strings.Join(r.Sources, "\x00"), "", r.ResultID}
+	if r.TestCase == ObjectionTestCase {
+		s.details = r.Details
+	}
+	return s
 }
 
 func summary(rs []Requirement) string {

@@ -235,15 +235,20 @@ func TestHandler(t *testing.T) {
 	}
 	h := releasetest.NewHistory(t, "test-1")
 	h.Tested("20261102_01", releasetest.Failed("upgrade/plain"))
+	asked := 0
 	own, err := ParsePolicies("own.yaml", []byte("--- !Policy\nid: own\nproduct_versions: [test-1]\ndecision_context: release\nsubject_type: compose\nrules:\n  - !PassingTestCaseRule {test_case_name: upgrade/plain}\n  - !PassingTestCaseRule {test_case_name: base/running, scenario: qcow2/x86_64}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(Handler(func() []Policy { return append(ps, own...) }, func(r *http.Request, s Subject, _ time.Time) (Evidence, error) {
-		if s.Item == "broken" {
-			return Evidence{}, errors.New("results are down")
-		}
-		return StateEvidence(h.State, "test-1", "test-1", h.Now)(s), nil
+	srv := httptest.NewServer(Handler(func() []Policy { return append(ps, own...) }, func(_ *http.Request, q Request, _ time.Time, do func(func(Subject) (Evidence, error)) error) error {
+		asked++
+		return do(func(s Subject) (Evidence, error) {
+			if s.Item == "broken" {
+				return Evidence{}, errors.New("results are down")
+			}
+			ev, _ := StateEvidence(h.Policy, h.State, q, h.Now)(s)
+			return ev, nil
+		})
 	}))
 	defer srv.Close()
 	post := func(body string) (int, map[string]any) {
