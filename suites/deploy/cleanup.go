@@ -17,7 +17,7 @@ var _ = check.Register(suite, deployments.PerTool(check.Check{
 }, cleanupPending, host.RPMOSTree, host.OSTree)...)
 
 var _ = check.Register(suite, deployments.PerTool(check.Check{
-	Name: "cleanup-rollback", Title: "%s takes the rollback deployment away, and with the pending one leaves the booted one alone",
+	Name: "cleanup-rollback", Title: "%s takes the rollback deployment away, and a cleanup of everything leaves the booted one alone",
 	State: check.Upgraded, Isolated: true, Limit: 8 * time.Minute,
 }, cleanupRollback, host.RPMOSTree, host.OSTree)...)
 
@@ -54,14 +54,15 @@ func cleanupRollback(ctx context.Context, _ *check.T, h deployments.Host) error 
 		return check.FailWith(deployments.List(s), "a cleanup of the rollback by %s leaves %d deployments of %d, want all but the rollback", h.Tool(), len(s.Deployments), len(before.Deployments))
 	}
 	// What is cleaned up with nothing left of it is no error.
-	if err := clean(ctx, h, host.CleanupOptions{Pending: true, Rollback: true}); err != nil {
+	all := host.CleanupOptions{Pending: true, Rollback: true, Base: true, Metadata: h.Tool() == host.RPMOSTree}
+	if err := clean(ctx, h, all); err != nil {
 		return err
 	}
 	if s, _, err = h.Booted(ctx); err != nil {
 		return err
 	}
 	if len(s.Deployments) != 1 {
-		return check.FailWith(deployments.List(s), "a cleanup of pending and rollback by %s leaves %d deployments, want the booted one", h.Tool(), len(s.Deployments))
+		return check.FailWith(deployments.List(s), "a cleanup of everything by %s leaves %d deployments, want the booted one", h.Tool(), len(s.Deployments))
 	}
 	return nil
 }
