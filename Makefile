@@ -78,7 +78,7 @@ long: setup ## guest tests that have no time in `make test`
 server-tests: ## the release stage against real servers: trackers, sshd, S3, mail, bus (the first run builds some)
 	@scripts/setup packages.servers
 	ASSAY_SERVER_TESTS=1 $(GO) test -v -count=1 -timeout 1h -p 1 \
-		$$(grep -rlE --include='*_test.go' 'ASSAY_SERVER_TESTS|trackertest[.](Gitea|Pagure)' ./release ./cmd | xargs -n1 dirname | sort -u)
+		$$(grep -rlE --include='*_test.go' 'ASSAY_SERVER_TESTS|servertest[.]|trackertest[.](Gitea|Pagure)' ./release ./cmd | xargs -n1 dirname | sort -u)
 
 .PHONY: bench
 bench: setup ## the figures of docs/performance.md

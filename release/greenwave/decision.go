@@ -347,7 +347,7 @@ type judge struct {
 }
 
 func newJudge(q Request, s Subject, ev Evidence) judge {
-	return judge{q, s, ev, byTestCase(ev.Results), latestWaivers(ev.Waivers)}
+	return judge{q, s, ev, byTestCase(ev.Results), LatestWaivers(ev.Waivers)}
 }
 
 // objection is a requirement that no rule made.
@@ -441,9 +441,9 @@ func (j judge) waive(q Requirement, scenario string) Requirement {
 	return q
 }
 
-// latestWaivers keeps, of those that speak of the same, the last: waiving is
+// LatestWaivers keeps, of those that speak of the same, the last: waiving is
 // taken back by a later waiver that says so.
-func latestWaivers(ws []Waiver) (out []Waiver) {
+func LatestWaivers(ws []Waiver) (out []Waiver) {
 	key := func(w Waiver) string {
 		s := ""
 		if w.Scenario != nil {

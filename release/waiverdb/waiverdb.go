@@ -11,12 +11,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"assay/release/greenwave"
+	"assay/reports"
 )
 
 // Client speaks to one WaiverDB. URL is required.
@@ -61,16 +64,28 @@ func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Sta
 // maxBody bounds an answer, in bytes.
 const maxBody = 16 << 20
 
-// Waivers returns the latest waiver of each kind that a filter chooses,
-// including those that take a waiver back (Waived is false).
+// Waivers returns what the filters choose: of the waivers of one subject, test
+// case, product version and scenario the last, which may be one that takes it
+// back (Waived is false). At least one filter is needed, and each has to choose
+// by something.
+//
+// All waivers are asked for: the server itself leaves out a waiver when a later
+// one is of the same subject and test case, though of another scenario or product
+// version (WaiverDB 1.4, api_v1.py).
 func (c *Client) Waivers(ctx context.Context, filters ...Filter) ([]greenwave.Waiver, error) {
+	if len(filters) == 0 || slices.Contains(filters, Filter{}) {
+		return nil, fmt.Errorf("cannot read waivers from %s: want filters, each with something to choose by", c.URL)
+	}
 	var got struct {
 		Data []greenwave.Waiver `json:"data"`
 	}
-	if err := c.call(ctx, http.MethodPost, "/waivers/+filtered", map[string]any{"filters": filters}, &got); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/waivers/+filtered", map[string]any{"filters": filters, "include_obsolete": true}, &got); err != nil {
 		return nil, fmt.Errorf("cannot read waivers from %s: %w", c.URL, err)
 	}
-	return got.Data, check(got.Data)
+	if err := check(got.Data); err != nil {
+		return nil, fmt.Errorf("cannot read waivers from %s: %w", c.URL, err)
+	}
+	return greenwave.LatestWaivers(got.Data), nil
 }
 
 // Waiver reads one waiver by its number.
@@ -152,16 +167,34 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 	case len(raw) > maxBody:
 		return fmt.Errorf("the answer has more than %d bytes", maxBody)
 	case resp.StatusCode/100 != 2:
-		var m struct {
-			Message string `json:"message"`
-		}
-		if json.Unmarshal(raw, &m) != nil || m.Message == "" {
-			m.Message = http.StatusText(resp.StatusCode)
-		}
-		return &StatusError{resp.StatusCode, fmt.Sprintf("%.300s", m.Message)}
+		return &StatusError{resp.StatusCode, said(resp.StatusCode, raw)}
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("the answer is no WaiverDB's: %w", err)
 	}
 	return nil
+}
+
+// said is what an answer says is wrong: a sentence, an object with one for each
+// field, or, from those before the server, anything.
+func said(status int, raw []byte) string {
+	var m struct {
+		Message json.RawMessage `json:"message"`
+	}
+	var sentence string
+	var fields map[string]string
+	switch {
+	case json.Unmarshal(raw, &m) != nil || len(m.Message) == 0:
+	case json.Unmarshal(m.Message, &sentence) == nil:
+	case json.Unmarshal(m.Message, &fields) == nil:
+		var parts []string
+		for _, f := range slices.Sorted(maps.Keys(fields)) {
+			parts = append(parts, f+": "+fields[f])
+		}
+		sentence = strings.Join(parts, "; ")
+	}
+	if sentence == "" {
+		sentence = http.StatusText(status)
+	}
+	return reports.Line(sentence, 300)
 }

@@ -31,8 +31,11 @@ func serve(t *testing.T, status int, body string, check func(*http.Request)) *Cl
 
 func TestWaivers(t *testing.T) {
 	c := serve(t, 200, `{"data": [`+kept+`]}`, func(r *http.Request) {
-		var q struct{ Filters []map[string]string }
-		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || len(q.Filters) != 1 || q.Filters[0]["subject_type"] != "compose" || len(q.Filters[0]) != 2 {
+		var q struct {
+			Filters         []map[string]string
+			IncludeObsolete bool `json:"include_obsolete"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || len(q.Filters) != 1 || !q.IncludeObsolete || q.Filters[0]["subject_type"] != "compose" || len(q.Filters[0]) != 2 {
 			t.Errorf("body: %+v, %v", q, err)
 		}
 		if r.URL.Path != "/api/v1.0/waivers/+filtered" || r.Method != http.MethodPost {
@@ -65,13 +68,40 @@ func TestBadAnswers(t *testing.T) {
 	for body, status := range map[string]int{
 		`{"message": "token has expired"}`: 401, `<html>`: 200, `oh`: 503, `{"data": [{"id": 1, "waived": true}]}`: 200,
 	} {
-		_, err := serve(t, status, body, nil).Waivers(t.Context())
+		_, err := serve(t, status, body, nil).Waivers(t.Context(), Filter{SubjectType: "compose"})
 		if err == nil {
 			t.Errorf("%s was taken", body)
 		}
 		var se *StatusError
 		if status != 200 && (!errors.As(err, &se) || se.Status != status) {
 			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+// TestErrorForms are those of the real server and of what stands before it.
+func TestErrorForms(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"message": "Waiver not found"}`: "Waiver not found",
+		`{"message": {"waived": "Missing required parameter in the JSON body", "a": "no"}}`: "a: no; waived: Missing required parameter in the JSON body",
+		`Unauthorized`:                 "Bad Request",
+		`{"message": [7]}`:             "Bad Request",
+		`{"message": "a\nb\u001b[2J"}`: "a b",
+		`{}`:                           "Bad Request",
+	} {
+		_, err := serve(t, 400, body, nil).Waiver(t.Context(), 1)
+		var se *StatusError
+		if !errors.As(err, &se) || se.Status != 400 || !strings.HasPrefix(se.Text, want) || strings.ContainsAny(se.Text, "\n\x1b") {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+func TestFiltersThatChooseNothing(t *testing.T) {
+	c := serve(t, 200, `{"data": []}`, func(*http.Request) { t.Error("the server was asked") })
+	for _, filters := range [][]Filter{nil, {{}}, {{TestCase: "a/b"}, {}}} {
+		if _, err := c.Waivers(t.Context(), filters...); err == nil {
+			t.Errorf("%v was taken", filters)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"assay/release/servertest"
 	"assay/release/tracker"
 )
 
@@ -18,7 +19,7 @@ const giteaVersion = "v1.26.0"
 
 // gitea is the folder with the program and the files it needs, built once.
 func gitea(t testing.TB) string {
-	dir := cache(t, "gitea-"+giteaVersion)
+	dir := servertest.Cache(t, "gitea-"+giteaVersion)
 	program := filepath.Join(dir, "gitea")
 	if _, err := os.Stat(program); err == nil {
 		return dir
@@ -32,7 +33,7 @@ func gitea(t testing.TB) string {
 		c := exec.Command("nice", append([]string{"-n", "19", "go"}, args...)...)
 		c.Dir = scratch
 		c.Env = append(os.Environ(), "GOFLAGS=-mod=mod -buildvcs=false")
-		return output(t, c)
+		return servertest.Output(t, c)
 	}
 	var module struct{ Dir string }
 	if err := json.Unmarshal([]byte(run("mod", "download", "-json", "code.gitea.io/gitea@"+giteaVersion)), &module); err != nil {
@@ -64,7 +65,7 @@ func gitea(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	output(t, exec.Command("chmod", "-R", "a+rX", dir)) // modules are read-only, and their owner's
+	servertest.Output(t, exec.Command("chmod", "-R", "a+rX", dir)) // modules are read-only, and their owner's
 	run("build", "-tags", "sqlite,sqlite_unlock_notify", "-o", program+".new", "code.gitea.io/gitea")
 	if err := os.Rename(program+".new", program); err != nil {
 		t.Fatal(err)
@@ -114,28 +115,28 @@ ENABLED = false
 
 // Gitea starts a real server and returns a function that makes projects in it.
 func Gitea(t testing.TB) func(testing.TB) Project {
-	NeedServers(t)
+	servertest.Need(t)
 	files := gitea(t)
-	work, port := workFolder(t), freePort(t)
+	work, port := servertest.WorkFolder(t), servertest.FreePort(t)
 	user := "nobody"
 	if os.Geteuid() != 0 {
-		user = output(t, exec.Command("id", "-un"))
+		user = servertest.Output(t, exec.Command("id", "-un"))
 	}
 	ini := filepath.Join(work, "app.ini")
 	if err := os.WriteFile(ini, fmt.Appendf(nil, giteaConfig, user, work, port, files), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	give(t, ini)
+	servertest.Give(t, ini)
 	cli := func(args ...string) string {
-		return output(t, asServer(work, filepath.Join(files, "gitea"), append([]string{"--config", ini, "--work-path", work}, args...)...))
+		return servertest.Output(t, servertest.As(work, filepath.Join(files, "gitea"), append([]string{"--config", ini, "--work-path", work}, args...)...))
 	}
 	cli("migrate")
 	// Scopes as the adapter's documentation has them.
 	bot := giteaUser(cli, "assay-bot", "write:issue,read:user,read:repository,read:organization")
 	admin := giteaUser(cli, "person", "all", "--admin")
-	s := startServer(t, asServer(work, filepath.Join(files, "gitea"), "--config", ini, "--work-path", work, "web"), filepath.Join(work, "log"))
+	s := servertest.Start(t, servertest.As(work, filepath.Join(files, "gitea"), "--config", ini, "--work-path", work, "web"), filepath.Join(work, "log"))
 	p := person{fmt.Sprintf("http://127.0.0.1:%d/api/v1", port), "Authorization", "token " + admin}
-	s.answers(t, func() error { return p.try("GET", "/version", nil, nil) })
+	s.Answers(t, func() error { return p.try("GET", "/version", nil, nil) })
 	n := 0
 	return func(t testing.TB) Project {
 		n++

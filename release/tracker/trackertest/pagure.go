@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"assay/release/servertest"
 	"assay/release/tracker"
 )
 
@@ -20,7 +21,7 @@ var pagureServer string
 
 // pagureRoot is a folder with a Debian trixie that has Pagure, made once.
 func pagureRoot(t testing.TB) string {
-	dir := cache(t, "pagure-trixie")
+	dir := servertest.Cache(t, "pagure-trixie")
 	if _, err := os.Stat(filepath.Join(dir, "usr/share/pagure")); err == nil {
 		return dir
 	}
@@ -31,7 +32,7 @@ func pagureRoot(t testing.TB) string {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	output(t, exec.Command("nice", "-n", "19", "mmdebstrap", "--quiet", "--variant=apt", "--include=pagure",
+	servertest.Output(t, exec.Command("nice", "-n", "19", "mmdebstrap", "--quiet", "--variant=apt", "--include=pagure",
 		`--aptopt=Apt::Install-Recommends "false"`, "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
 		"trixie", dir+".new"))
 	if err := os.Rename(dir+".new", dir); err != nil {
@@ -47,7 +48,7 @@ const pagureProjects = 400
 // Pagure starts a real server, in a chroot, and returns a function that hands
 // out its projects.
 func Pagure(t testing.TB) func(testing.TB) Project {
-	NeedServers(t)
+	servertest.Need(t)
 	if os.Geteuid() != 0 {
 		t.Skip("Pagure runs in a chroot here: run this as root")
 	}
@@ -57,16 +58,16 @@ func Pagure(t testing.TB) func(testing.TB) Project {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(work) })
-	give(t, work)
-	port := freePort(t)
+	servertest.Give(t, work)
+	port := servertest.FreePort(t)
 	inside := "/" + strings.TrimPrefix(strings.TrimPrefix(work, root), "/")
-	c := asServer(inside, "/usr/bin/python3", "-", inside, fmt.Sprint(port), fmt.Sprint(pagureProjects))
+	c := servertest.As(inside, "/usr/bin/python3", "-", inside, fmt.Sprint(port), fmt.Sprint(pagureProjects))
 	c.SysProcAttr.Chroot = root
 	c.Stdin = strings.NewReader(pagureServer)
-	s := startServer(t, c, filepath.Join(t.TempDir(), "log"))
+	s := servertest.Start(t, c, filepath.Join(t.TempDir(), "log"))
 	tokens := map[string]string{}
 	p := person{base: fmt.Sprintf("http://127.0.0.1:%d", port), header: "Authorization"}
-	s.answers(t, func() error {
+	s.Answers(t, func() error {
 		b, err := os.ReadFile(filepath.Join(work, "tokens.json"))
 		if err != nil {
 			return err
