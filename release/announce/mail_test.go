@@ -208,7 +208,7 @@ func TestMailArrives(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{"docker.x86_64 28.0.1-1.fc43 -> 28.0.4-1.fc43", "toolbox", "https://download.example.org/releases/fedora-43/20261117_01/", "https://docs.example.org/start"} {
+			for _, want := range []string{"docker 28.0.1-1.fc43 -> 28.0.4-1.fc43", "toolbox", "https://download.example.org/releases/fedora-43/20261117_01/", "https://docs.example.org/start"} {
 				if !strings.Contains(string(body), want) {
 					t.Errorf("the mail lacks %q:\n%s", want, body)
 				}

@@ -111,11 +111,26 @@ func (d Diff) Empty() bool {
 func Compare(from, to []string) Diff {
 	was, is := index(from), index(to)
 	var d Diff
+	arches := map[string]map[string]bool{}
+	for _, all := range []map[nameArch][]Package{was, is} {
+		for k := range all {
+			if arches[k.name] == nil {
+				arches[k.name] = map[string]bool{}
+			}
+			arches[k.name][k.arch] = true
+		}
+	}
+	label := func(k nameArch) string {
+		if len(arches[k.name]) == 1 {
+			return k.name
+		}
+		return k.name + "." + k.arch
+	}
 	for k, old := range was {
 		now, ok := is[k]
 		if !ok {
 			for _, p := range old {
-				d.Removed = append(d.Removed, Change{Name: k.label(), From: p.EVR()})
+				d.Removed = append(d.Removed, Change{Name: label(k), From: p.EVR()})
 			}
 			continue
 		}
@@ -125,7 +140,7 @@ func Compare(from, to []string) Diff {
 		for len(a) > 0 && len(b) > 0 {
 			x, y := a[len(a)-1], b[len(b)-1]
 			a, b = a[:len(a)-1], b[:len(b)-1]
-			c := Change{k.label(), x.EVR(), y.EVR()}
+			c := Change{label(k), x.EVR(), y.EVR()}
 			if CompareEVR(x, y) <= 0 {
 				d.Upgraded = append(d.Upgraded, c)
 			} else {
@@ -133,16 +148,16 @@ func Compare(from, to []string) Diff {
 			}
 		}
 		for _, p := range a {
-			d.Removed = append(d.Removed, Change{Name: k.label(), From: p.EVR()})
+			d.Removed = append(d.Removed, Change{Name: label(k), From: p.EVR()})
 		}
 		for _, p := range b {
-			d.Added = append(d.Added, Change{Name: k.label(), To: p.EVR()})
+			d.Added = append(d.Added, Change{Name: label(k), To: p.EVR()})
 		}
 	}
 	for k, now := range is {
 		if _, ok := was[k]; !ok {
 			for _, p := range now {
-				d.Added = append(d.Added, Change{Name: k.label(), To: p.EVR()})
+				d.Added = append(d.Added, Change{Name: label(k), To: p.EVR()})
 			}
 		}
 	}
@@ -155,13 +170,6 @@ func Compare(from, to []string) Diff {
 }
 
 type nameArch struct{ name, arch string }
-
-func (k nameArch) label() string {
-	if k.arch == "" {
-		return k.name
-	}
-	return k.name + "." + k.arch
-}
 
 func index(list []string) map[nameArch][]Package {
 	out := map[nameArch][]Package{}

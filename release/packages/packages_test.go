@@ -80,13 +80,17 @@ func TestDiff(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := Compare(from, to)
-	want := Diff{Added: []Change{{"new.noarch", "", "1-1"}}, Removed: []Change{{"old.noarch", "1-1", ""}},
-		Upgraded: []Change{{"bash.x86_64", "5.1-1", "1:5.0-1"}, {"kernel.x86_64", "6.1-1", "6.3-1"}}, Downgraded: []Change{{"back.noarch", "2-1", "1-1"}}}
+	want := Diff{Added: []Change{{"new", "", "1-1"}}, Removed: []Change{{"old", "1-1", ""}},
+		Upgraded: []Change{{"bash", "5.1-1", "1:5.0-1"}, {"kernel", "6.1-1", "6.3-1"}}, Downgraded: []Change{{"back", "2-1", "1-1"}}}
 	if !reflect.DeepEqual(d, want) {
 		t.Errorf("%+v", d)
 	}
-	if text := d.Text(1); text != "Upgraded (2):\n  bash.x86_64 5.1-1 -> 1:5.0-1\n  and 1 more\nDowngraded (1):\n  back.noarch 2-1 -> 1-1\nAdded (1):\n  new.noarch 1-1\nRemoved (1):\n  old.noarch 1-1\n" {
+	if text := d.Text(1); text != "Upgraded (2):\n  bash 5.1-1 -> 1:5.0-1\n  and 1 more\nDowngraded (1):\n  back 2-1 -> 1-1\nAdded (1):\n  new 1-1\nRemoved (1):\n  old 1-1\n" {
 		t.Errorf("%s", text)
+	}
+	two := Compare([]string{"glibc-2.42-1.i686", "glibc-2.42-1.x86_64"}, []string{"glibc-2.42-1.i686", "glibc-2.42-2.x86_64"})
+	if len(two.Upgraded) != 1 || two.Upgraded[0].Name != "glibc.x86_64" {
+		t.Errorf("of two architectures: %+v", two)
 	}
 	if !Compare(from, from).Empty() {
 		t.Error("a list differs from itself")
