@@ -330,7 +330,7 @@ func announceWork(p *Policy, l *Line, out, revoked *Release, fallback bool) *Ann
 			}
 		}
 		b := l.Build(out.Build)
-		arch := out.Artifacts[0].Artifact.Arch()
+		arch := out.ManifestArch()
 		w.Build = b
 		w.PackagesNow = b.PackagesAt(arch)
 		if before := l.Build(out.Previous); before != nil {

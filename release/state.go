@@ -404,6 +404,17 @@ func (l *Line) fallback() *Release {
 	return nil
 }
 
+// ManifestArch is the architecture whose packages stand for a release where it is
+// announced and shown: x86_64 if it has that.
+func (r *Release) ManifestArch() artifact.Arch {
+	for _, t := range r.Artifacts {
+		if t.Artifact.Arch() == artifact.X8664 {
+			return artifact.X8664
+		}
+	}
+	return r.Artifacts[0].Artifact.Arch()
+}
+
 // LastRevoked is the latest revocation among the releases after Out; nil when
 // Out is simply the last release.
 func (l *Line) LastRevoked() *Release {

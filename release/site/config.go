@@ -159,7 +159,7 @@ func PackageChanges(ctx context.Context, log release.Log, s *release.State, stre
 	if now == nil || before == nil {
 		return nil, nil
 	}
-	arch := out.Artifacts[0].Artifact.Arch()
+	arch := out.ManifestArch()
 	from, to := before.PackagesAt(arch), now.PackagesAt(arch)
 	if from == 0 || to == 0 {
 		return nil, nil

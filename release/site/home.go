@@ -230,6 +230,9 @@ func (v *view) stale() alert {
 		a.Text = append(a.Text, "The next chance is on "+on(v.status.Next.At).Human+".")
 	}
 	for _, b := range v.status.Bugs {
+		if strings.HasPrefix(string(b.Subject), "revoked:") {
+			continue // it keeps no build from passing
+		}
 		if l := bugLink(b); l.URL != "" && len(a.Links) < 5 {
 			a.Links = append(a.Links, l)
 		}
@@ -365,6 +368,13 @@ func (v *view) archs(r *release.Release) (out []archView) {
 		out = append(out, a)
 	}
 	return out
+}
+
+// byArch sorts artifacts by architecture, else as they are.
+func byArch(list []*release.BuildArtifact) []*release.BuildArtifact {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b *release.BuildArtifact) int { return compareArch(a.ID.Arch(), b.ID.Arch()) })
+	return list
 }
 
 // compareArch puts first what most people have.

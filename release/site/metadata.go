@@ -344,7 +344,7 @@ func (v *view) commits(r *release.Release) []release.Commit {
 		out = slices.Clone(r.Commits)
 	}
 	slices.SortFunc(out, func(a, b release.Commit) int {
-		return cmp.Or(strings.Compare(string(a.Arch), string(b.Arch)), strings.Compare(a.Ref, b.Ref))
+		return cmp.Or(compareArch(a.Arch, b.Arch), strings.Compare(a.Ref, b.Ref))
 	})
 	return out[:min(len(out), maxList)]
 }

@@ -135,6 +135,41 @@ func TestBlockedAndNothingOut(t *testing.T) {
 	wantNot(t, page(t, render(t, in), "streams/new/index.html"), "will be released")
 }
 
+// TestRevokedBuildIsNotWhyNothingPasses: its bug stands with the revocation, not
+// with what keeps builds from passing.
+func TestRevokedBuildIsNotWhyNothingPasses(t *testing.T) {
+	l := newLab(t)
+	l.Policy = policy("new", "New OS")
+	for _, day := range []string{"20261103", "20261117"} {
+		at, _ := time.Parse("20060102", day)
+		l.Now = at.Add(12 * time.Hour)
+		l.build(release.BuildID(day + "_01"))
+	}
+	l.MustSay(&release.ReleaseRevoked{Build: "20261117_01", Word: releasetest.Word("eats disks")})
+	l.effects()
+	f := render(t, site.Input{URL: "https://example.org", State: l.State, Now: l.Now.AddDate(0, 0, 15), Streams: []site.Stream{{Policy: l.Policy}}})
+	raw := string(f["streams/new/index.html"])
+	want(t, raw, "This image is stale.")
+	if n := strings.Count(raw, "20261117_01 was revoked</a>"); n != 2 { // its warning, and the open bugs
+		t.Errorf("%d links to the bug", n)
+	}
+}
+
+// TestWhatMostPeopleHaveComesFirst: x86_64 before others, whatever the order of
+// their names.
+func TestWhatMostPeopleHaveComesFirst(t *testing.T) {
+	in, _ := example(t)
+	f := render(t, in)
+	const images, commits = ">qcow2 %s", "fedora-43/%s/atomic-host"
+	for name, what := range map[string]string{"index.html": commits, "tests.html": images, "builds/20261117_01.html": images} {
+		raw := string(f["streams/fedora-43/"+name])
+		x, a := strings.Index(raw, fmt.Sprintf(what, "x86_64")), strings.Index(raw, fmt.Sprintf(what, "aarch64"))
+		if x < 0 || a < x {
+			t.Errorf("%s has x86_64 at %d, aarch64 at %d", name, x, a)
+		}
+	}
+}
+
 // TestFrontLeadsToPagesThatAreThere: at a target, the pages of a stream come with
 // its first pointer.
 func TestFrontLeadsToPagesThatAreThere(t *testing.T) {

@@ -139,7 +139,7 @@ func (v *view) matrixBuild(b *release.Build, criteria []string) matrixBuild {
 	m := matrixBuild{Build: b.ID, Page: v.pageOf(b.ID), At: on(b.Created)}
 	m.Class, m.Word = standing(v, b, j, r)
 	var list []*release.BuildArtifact
-	list, m.More = cut(b.Artifacts, maxList)
+	list, m.More = cut(byArch(b.Artifacts), maxList)
 	for _, a := range list {
 		row := matrixRow{Image: a.ID.String()}
 		row.Words, row.Class = answerWords(a, j)
@@ -382,7 +382,7 @@ func (v *view) buildPage(b *release.Build, explain bool) buildPage {
 	p.Against, _ = cut(p.Against, maxList)
 	p.Remarks, _ = cut(p.Remarks, maxList)
 	p.Waivers, _ = cut(p.Waivers, maxList)
-	list, more := cut(b.Artifacts, maxList)
+	list, more := cut(byArch(b.Artifacts), maxList)
 	p.ImagesMore = more
 	for _, a := range list {
 		p.Images = append(p.Images, v.buildImage(a, j, r))
