@@ -21,8 +21,9 @@ import (
 
 func main() {
 	dir := flag.String("dir", "", "a `folder` for all of it; what is there is removed")
+	until := flag.String("until", "", "the `day` to end with, as \"6 Fri\", to look at its pages")
 	flag.Parse()
-	if err := demo(*dir); err != nil {
+	if err := demo(*dir, *until); err != nil {
 		fmt.Fprintln(os.Stderr, "release-demo:", err)
 		os.Exit(1)
 	}
@@ -31,7 +32,10 @@ func main() {
 // marker tells a folder of ours from one that somebody needs.
 const marker = "made-by-release-demo"
 
-func demo(dir string) (err error) {
+func demo(dir, until string) (err error) {
+	if until != "" && scenario.Moments(until) == 0 {
+		return fmt.Errorf("-until %q: want a week and a day, as \"6 Fri\"", until)
+	}
 	for _, p := range []string{"ostree", "gpgv", "curl"} {
 		if _, err := exec.LookPath(p); err != nil {
 			return fmt.Errorf("it needs %s: apt-get install ostree gpgv curl", p)
@@ -50,7 +54,7 @@ Gitea did when it was recorded, and mail goes to a server in this process. make 
 	w := scenario.NewWorld(b, dir, trackertest.StandIn(tracker.Gitea)(b))
 	var wrong []error
 	events := uint64(0)
-	err = scenario.Run(context.Background(), scenario.Options{Dir: dir, Grace: time.Millisecond,
+	err = scenario.Run(context.Background(), scenario.Options{Dir: dir, Until: scenario.Moments(until), Grace: time.Millisecond,
 		Morning: func(_ context.Context, d scenario.Day) error { w.Morning(d); return nil },
 		Evening: func(ctx context.Context, d scenario.Day, a scenario.Account) error {
 			seen, err := w.Evening(ctx, d, a)
