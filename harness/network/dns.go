@@ -15,9 +15,25 @@ import (
 
 const dnsPort = 53
 
-// nameServer answers for our own names and denies every other, without asking
-// anyone.
+// nameServer answers for our own names without asking anyone. A name of the
+// internet is the gateway's, which answers on none of its ports: hosts judge
+// their boot by whether the names that their updates come from can be resolved
+// (greenboot's repository check), and a closed network is no fault of theirs.
+// Every other name is denied.
 type nameServer map[string]net.IP
+
+// reserved are the last labels that the internet does not have (RFC 2606, 6761,
+// 6762, 8375, 9476), or that clouds have for themselves.
+var reserved = map[string]bool{"alt": true, "arpa": true, "corp": true, "example": true, "home": true, "internal": true, "invalid": true,
+	"lan": true, "local": true, "localdomain": true, "localhost": true, "onion": true, "test": true}
+
+// foreign reports whether a name, in lower case, is one that the internet may
+// have. cloud-init asks for one below example.com to see whether it is lied to.
+func foreign(name string) bool {
+	labels := dns.SplitDomainName(name)
+	n := len(labels)
+	return n >= 2 && !reserved[labels[n-1]] && labels[n-2] != "example"
+}
 
 func (s nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	_ = w.WriteMsg(s.answer(q)) // who gets no answer asks again
@@ -32,7 +48,11 @@ func (s nameServer) answer(q *dns.Msg) *dns.Msg {
 		return m
 	}
 	asked := q.Question[0]
-	ip, ok := s[strings.ToLower(asked.Name)]
+	name := strings.ToLower(asked.Name)
+	ip, ok := s[name]
+	if !ok && foreign(name) {
+		ip, ok = net.ParseIP(GatewayIP).To4(), true
+	}
 	if !ok || asked.Qclass != dns.ClassINET {
 		m.Rcode = dns.RcodeNameError
 		return m

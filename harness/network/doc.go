@@ -6,7 +6,8 @@
 // DNS on the gateway, and nothing else: neither the host's loopback, nor its
 // other networks, nor its resolver. What is sent elsewhere is answered with
 // "network unreachable", so that programs in the guest give up at once instead
-// of waiting for silence.
+// of waiting for silence. Names of the internet are the gateway's, where nothing
+// listens for them.
 //
 // Everything from a guest is read with bounds: oversized or undersized frames,
 // forged addresses, and floods cost frames, not memory.

@@ -3,6 +3,7 @@ package base
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"assay/harness/guest"
@@ -22,7 +23,13 @@ func failedUnits(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	names := unitNames(out)
+	names := slices.DeleteFunc(unitNames(out), func(unit string) bool {
+		if probe.AsksOutside(unit) {
+			t.Log("passed over %s, which asks the internet, and the guest's network is closed", unit)
+			return true
+		}
+		return false
+	})
 	if len(names) == 0 {
 		return nil
 	}
