@@ -175,7 +175,8 @@ func decodeOnce(raw []byte) (Event, bool) {
 		*envelope
 		Data any `json:"data"`
 	}{&envelope{}, fact}
-	if json.Unmarshal(raw, &w) != nil || w.Type != Type(guess) || w.Version != v.version || w.Data != fact || fact.Validate() != nil {
+	rest, list, cut := cutPassed(raw)
+	if json.Unmarshal(rest, &w) != nil || w.Type != Type(guess) || w.Version != v.version || w.Data != fact || cut && !restore(fact, list) || fact.Validate() != nil {
 		return Event{}, false
 	}
 	e, err := w.event()

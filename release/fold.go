@@ -39,7 +39,9 @@ func (s *State) lost(to uint64) Finding {
 //
 // Deliveries of machines (builds, tests, effects) may come in any order and any
 // number of times; the words of people count in the order of the history.
-func (s *State) Apply(r Record) {
+func (s *State) Apply(r Record) { s.apply(readRecord(r)) }
+
+func (s *State) apply(r read) {
 	if r.Seq <= s.head.Seq {
 		s.find(r.Seq, "order", fmt.Sprintf("event %d came after event %d", r.Seq, s.head.Seq), r.Raw)
 		return
@@ -58,8 +60,8 @@ func (s *State) Apply(r Record) {
 		s.gap = 0
 	}
 	before := s.head
-	s.head = Head{Seq: r.Seq, Hash: HashOf(r.Raw)}
-	e, err := Decode(r.Raw)
+	s.head = Head{Seq: r.Seq, Hash: r.hash}
+	e, err := r.event, r.fault
 	var unknown *UnknownError
 	if err != nil && !errors.As(err, &unknown) {
 		s.find(r.Seq, "malformed", fmt.Sprintf("event %d: %v", r.Seq, err), r.Raw)
@@ -74,8 +76,7 @@ func (s *State) Apply(r Record) {
 	if (e.Type == "history.opened") != (r.Seq == 1) {
 		s.find(r.Seq, "opening", fmt.Sprintf("event %d is %s: a history has history.opened as its first event and nowhere else", r.Seq, e.Type), r.Raw)
 	}
-	k := idKey(e.ID)
-	if _, dup := s.seen[k]; dup {
+	if _, dup := s.seen[r.id]; dup {
 		return
 	}
 	if !s.asOf.IsZero() && e.Time.After(s.asOf) {
@@ -86,7 +87,7 @@ func (s *State) Apply(r Record) {
 		}
 		return
 	}
-	s.seen[k] = struct{}{}
+	s.seen[r.id] = struct{}{}
 	if unknown != nil {
 		s.find(r.Seq, "unknown", fmt.Sprintf("event %d: %v", r.Seq, unknown), r.Raw)
 		return

@@ -35,7 +35,7 @@ type Log interface {
 type Record struct {
 	// Seq is where the storage keeps it.
 	Seq uint64
-	// Raw is its bytes; see Encode.
+	// Raw is its bytes, which nobody changes any more; see Encode.
 	Raw []byte
 	// Err says why it cannot be read; Raw is empty then.
 	Err error
@@ -64,11 +64,13 @@ func (s *State) CatchUp(ctx context.Context, log Log) error {
 	for _, f := range log.Findings() {
 		s.Report(f)
 	}
+	in := &ahead{take: s.apply}
+	defer in.finish() // also what came before an error
 	for r, err := range log.Read(ctx, s.Head().Seq) {
 		if err != nil {
 			return err
 		}
-		s.Apply(r)
+		in.add(r)
 	}
 	return nil
 }

@@ -28,9 +28,6 @@ const (
 	maxPolicyFiles = 50
 )
 
-// CheckList is names of checks.
-type CheckList []reports.CaseID
-
 // validator gathers what is wrong with a fact. The first fault is enough.
 type validator struct{ err error }
 
