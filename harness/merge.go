@@ -15,7 +15,7 @@ import (
 
 // caseOf turns an answered check into a case of the report.
 func (s *session) caseOf(r check.Registered, e check.Event, i *instance, evidence []reports.Evidence) reports.Case {
-	c := reports.Case{ID: r.ID(), Title: r.Title, Outcome: e.Outcome, Fault: e.Fault, Blocking: !r.Advisory, Labels: r.Labels,
+	c := reports.Case{ID: r.ID(), Title: r.Title, Outcome: e.Outcome, Fault: e.Fault, Blocking: !r.Advisory, Labels: r.Labels, Inapplicable: e.Inapplicable,
 		Started: e.Started, Duration: e.Took, Message: e.Message, Details: joinLines(e.Details, e.Log), Guest: i.name,
 		Evidence: s.ownOutput(r.ID(), i)}
 	if c.Outcome == reports.Failed || c.Outcome == reports.Errored {

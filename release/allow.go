@@ -269,7 +269,7 @@ func caseOf(c reports.Case, full bool) Case {
 	if !full {
 		c.Message, c.Replay, c.Evidence = reports.Line(c.Message, shortMessage), "", nil
 	}
-	out := Case{Check: c.ID, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking,
+	out := Case{Check: c.ID, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking, Inapplicable: c.Inapplicable,
 		Message: reports.Line(c.Message, eventMessage), Replay: reports.Line(c.Replay, eventMessage)}
 	if c.Known != nil {
 		out.Known = &reports.Known{Tracker: reports.Line(c.Known.Tracker, eventMessage), Reason: reports.Line(c.Known.Reason, eventMessage), Expires: reports.Line(c.Known.Expires, 40)}

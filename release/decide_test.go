@@ -90,6 +90,11 @@ func TestWhatNeverPasses(t *testing.T) {
 				a.Cases = []release.Case{{Check: "storage/pool", Outcome: reports.Skipped, Blocking: true}}
 			})
 		}, "criterion storage was skipped from end to end"},
+		"criterion half of another kind": {func(h *releasetest.History) {
+			answers(h, func(a *release.TestAnswered) {
+				a.Cases = []release.Case{{Check: "storage/pool", Outcome: reports.Skipped, Inapplicable: true, Blocking: true}, {Check: "storage/driver", Outcome: reports.Skipped, Blocking: true}}
+			})
+		}, "criterion storage was skipped from end to end"},
 		"unknown outcome": {func(h *releasetest.History) {
 			answers(h, func(a *release.TestAnswered) {
 				a.Cases = []release.Case{{Check: "storage/pool", Outcome: "sort-of", Blocking: true}}

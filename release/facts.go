@@ -220,7 +220,9 @@ type Case struct {
 	Outcome  reports.Outcome `json:"outcome"`
 	Fault    reports.Fault   `json:"fault,omitempty"`
 	Blocking bool            `json:"blocking,omitempty"`
-	Message  string          `json:"message,omitempty"`
+	// Inapplicable: see reports.Case.
+	Inapplicable bool   `json:"inapplicable,omitempty"`
+	Message      string `json:"message,omitempty"`
 	// Known is the known-failure entry that covers it.
 	Known *reports.Known `json:"known,omitempty"`
 	// Replay runs just this check again; Evidence are paths beside Results.

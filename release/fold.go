@@ -311,11 +311,12 @@ func (l *Line) foldBuild(e Event, f *BuildSeen) {
 			b.contradict("two composes claim this number: %s and %s", min(b.Compose, f.Compose), max(b.Compose, f.Compose))
 		}
 		if other := l.composes[f.Compose]; other != "" && other != f.Build {
-			text := "compose %s has two build numbers: %s and %s"
-			lo, hi := min(other, f.Build), max(other, f.Build)
-			b.contradict(text, f.Compose, lo, hi)
-			l.byID[other].contradict(text, f.Compose, lo, hi)
-			l.composes[f.Compose] = lo
+			// Which numbers is not said: of three, each build would learn of
+			// others by the order in which they came.
+			const text = "compose %s has more than one build number"
+			b.contradict(text, f.Compose)
+			l.byID[other].contradict(text, f.Compose)
+			l.composes[f.Compose] = min(other, f.Build)
 		} else {
 			l.composes[f.Compose] = f.Build
 		}

@@ -28,33 +28,34 @@ type ReasonCode string
 
 // The reason codes.
 const (
-	ReasonUnannounced ReasonCode = "unannounced"  // no announcement of the build
-	ReasonContradict  ReasonCode = "contradicts"  // announcements differ
-	ReasonMarkedBad   ReasonCode = "marked-bad"   //
-	ReasonRevoked     ReasonCode = "revoked"      //
-	ReasonNoArtifact  ReasonCode = "no-artifact"  // a wanted artifact is missing
-	ReasonUnlisted    ReasonCode = "unlisted"     // an artifact the policy does not name
-	ReasonNotAsked    ReasonCode = "not-asked"    // no test was requested
-	ReasonNoAnswer    ReasonCode = "no-answer"    // the test runs, or is lost
-	ReasonDigest      ReasonCode = "digest"       // other bytes were tested
-	ReasonFailed      ReasonCode = "failed"       // a blocking check failed
-	ReasonUndecided   ReasonCode = "undecided"    // a blocking check was not answered
-	ReasonNothing     ReasonCode = "nothing-ran"  // no blocking check passed
-	ReasonMissing     ReasonCode = "missing"      // a required check has no answer
-	ReasonOlder       ReasonCode = "older"        // not newer than what is out
-	ReasonWaived      ReasonCode = "waived"       // a remark: passes by a waiver
-	ReasonKnown       ReasonCode = "known"        // a remark: a known failure
-	ReasonAdvisory    ReasonCode = "advisory"     // a remark: an advisory failure
-	ReasonLeftOut     ReasonCode = "left-out"     // a remark: an artifact is not released
-	ReasonBlocked     ReasonCode = "blocked"      // the stream is blocked
-	ReasonHistory     ReasonCode = "history"      // the history is damaged
-	ReasonPolicy      ReasonCode = "policy"       // the policy makes no sense
-	ReasonClock       ReasonCode = "clock"        // the clock contradicts the history
-	ReasonNotDue      ReasonCode = "not-due"      // no release date is open
-	ReasonNoCandidate ReasonCode = "no-candidate" // no build since the last release passed
-	ReasonRebuild     ReasonCode = "rebuild"      // waits for the signing build system
-	ReasonGate        ReasonCode = "gate"         // a gate is shut
-	ReasonPassed      ReasonCode = "passed"       // the build passed
+	ReasonUnannounced  ReasonCode = "unannounced"  // no announcement of the build
+	ReasonContradict   ReasonCode = "contradicts"  // announcements differ
+	ReasonMarkedBad    ReasonCode = "marked-bad"   //
+	ReasonRevoked      ReasonCode = "revoked"      //
+	ReasonNoArtifact   ReasonCode = "no-artifact"  // a wanted artifact is missing
+	ReasonUnlisted     ReasonCode = "unlisted"     // an artifact the policy does not name
+	ReasonNotAsked     ReasonCode = "not-asked"    // no test was requested
+	ReasonNoAnswer     ReasonCode = "no-answer"    // the test runs, or is lost
+	ReasonDigest       ReasonCode = "digest"       // other bytes were tested
+	ReasonFailed       ReasonCode = "failed"       // a blocking check failed
+	ReasonUndecided    ReasonCode = "undecided"    // a blocking check was not answered
+	ReasonNothing      ReasonCode = "nothing-ran"  // no blocking check passed
+	ReasonMissing      ReasonCode = "missing"      // a required check has no answer
+	ReasonOlder        ReasonCode = "older"        // not newer than what is out
+	ReasonWaived       ReasonCode = "waived"       // a remark: passes by a waiver
+	ReasonInapplicable ReasonCode = "inapplicable" // a remark: a criterion is not about this kind of image
+	ReasonKnown        ReasonCode = "known"        // a remark: a known failure
+	ReasonAdvisory     ReasonCode = "advisory"     // a remark: an advisory failure
+	ReasonLeftOut      ReasonCode = "left-out"     // a remark: an artifact is not released
+	ReasonBlocked      ReasonCode = "blocked"      // the stream is blocked
+	ReasonHistory      ReasonCode = "history"      // the history is damaged
+	ReasonPolicy       ReasonCode = "policy"       // the policy makes no sense
+	ReasonClock        ReasonCode = "clock"        // the clock contradicts the history
+	ReasonNotDue       ReasonCode = "not-due"      // no release date is open
+	ReasonNoCandidate  ReasonCode = "no-candidate" // no build since the last release passed
+	ReasonRebuild      ReasonCode = "rebuild"      // waits for the signing build system
+	ReasonGate         ReasonCode = "gate"         // a gate is shut
+	ReasonPassed       ReasonCode = "passed"       // the build passed
 )
 
 // Reason is why, in plain words.
@@ -254,7 +255,7 @@ func judgeArtifact(p *Policy, b *Build, a *BuildArtifact, now time.Time) Judgeme
 	return j
 }
 
-type tally struct{ blocking, answered int }
+type tally struct{ blocking, answered, inapplicable int }
 
 // verdict weighs one answer.
 type verdict struct {
@@ -312,6 +313,9 @@ func (v *verdict) weigh(ans *TestAnswered) {
 			t.answered++
 			v.passed++
 		case reports.Absent:
+			if c.Outcome == reports.Skipped && c.Inapplicable {
+				t.inapplicable++
+			}
 		case reports.Excused:
 			t.answered++
 			v.j.remark(v.about(ReasonKnown, c, "failed, and is a known failure ("+reports.Line(c.Known.Tracker, 200)+")"))
@@ -330,7 +334,11 @@ func (v *verdict) weigh(ans *TestAnswered) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.criteria)) {
-		if t := v.criteria[name]; t.blocking > 0 && t.answered == 0 && !v.suiteExplained(name) {
+		switch t := v.criteria[name]; {
+		case t.blocking == 0 || t.answered > 0 || v.suiteExplained(name):
+		case t.inapplicable == t.blocking:
+			v.j.remark(Reason{Code: ReasonInapplicable, Artifact: v.a.ID, Text: fmt.Sprintf("criterion %s does not apply to %s", name, v.a.ID)})
+		default:
 			v.open = true
 			v.j.refuse(Reason{Code: ReasonUndecided, Artifact: v.a.ID, Text: fmt.Sprintf("criterion %s was skipped from end to end on %s", name, v.a.ID)})
 		}

@@ -1,6 +1,8 @@
 package release_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,5 +88,18 @@ func TestWaiverWaitsForEveryArtifact(t *testing.T) {
 	w = &release.CheckWaived{Waiver: "g", Build: b, Check: "upgrade/*", Forced: true, Word: releasetest.Word("x"), Expires: h.Now.Add(time.Hour)}
 	if h.Say(w) == nil {
 		t.Error("a pattern was waived")
+	}
+}
+
+// TestCriterionOfAnotherKindOfImage: what an image shows itself not to be meant
+// for holds up no release, and is said.
+func TestCriterionOfAnotherKindOfImage(t *testing.T) {
+	j := judged(t, func(_ *release.Policy, a *release.TestAnswered) {
+		a.Cases = []release.Case{{Check: "layering/install", Outcome: reports.Skipped, Inapplicable: true, Blocking: true, Message: "no packages"}}
+	})
+	if j.Standing != release.Good || !slices.ContainsFunc(j.Remarks, func(r release.Reason) bool {
+		return r.Code == release.ReasonInapplicable && strings.Contains(r.Text, "layering does not apply")
+	}) {
+		t.Errorf("%+v", j)
 	}
 }

@@ -80,15 +80,16 @@ func (c Case) Standing() Standing {
 // failed by another's fault, or in a state this version does not know) leaves
 // the run undecided, and so does a criterion without any case or whose
 // blocking cases were all skipped, and a run in which no blocking case passed.
-// Only what is left is accepted.
+// Only what is left is accepted. A criterion whose blocking cases all found that
+// they are not about this kind of image is named beside the acceptance.
 //
 // Suites of one name are one criterion: a run may bring its cases in parts.
 func Judge(suites []Suite) (Verdict, string) {
 	var rejected, open []Case
 	var order []string
 	type tally struct {
-		cases, blocking, answered int
-		skipped                   string // why the first of them was
+		cases, blocking, answered, inapplicable int
+		skipped                                 string // why the first of them was
 	}
 	criteria := map[string]*tally{}
 	passed, excused := 0, 0
@@ -119,6 +120,9 @@ func Judge(suites []Suite) (Verdict, string) {
 				if t.skipped == "" {
 					t.skipped = c.Message
 				}
+				if c.Outcome == Skipped && c.Inapplicable {
+					t.inapplicable++
+				}
 			default:
 				open = append(open, c)
 			}
@@ -134,8 +138,11 @@ func Judge(suites []Suite) (Verdict, string) {
 	case len(open) > 1:
 		return Undecided, said(fmt.Sprintf("%d blocking checks were not answered, first ", len(open)), open[0])
 	}
+	beside := ""
 	for _, name := range order {
 		switch t := criteria[name]; {
+		case t.blocking > 0 && t.inapplicable == t.blocking:
+			beside += fmt.Sprintf("; criterion %q does not apply: %s", name, Line(t.skipped, reasonLimit/4))
 		case t.cases == 0:
 			return Undecided, fmt.Sprintf("criterion %q has no case: nothing in it ran", name)
 		case t.blocking > 0 && t.answered == 0:
@@ -152,11 +159,11 @@ func Judge(suites []Suite) (Verdict, string) {
 	case passed == 0:
 		return Undecided, "no blocking check was answered"
 	case excused > 0:
-		return Accepted, fmt.Sprintf("%s passed, %s excused", plural(passed, "blocking check"), plural(excused, "known failure"))
+		return Accepted, fmt.Sprintf("%s passed, %s excused%s", plural(passed, "blocking check"), plural(excused, "known failure"), beside)
 	case passed == 1:
-		return Accepted, "the 1 blocking check that applies passed"
+		return Accepted, "the 1 blocking check that applies passed" + beside
 	}
-	return Accepted, fmt.Sprintf("all %d blocking checks that apply passed", passed)
+	return Accepted, fmt.Sprintf("all %d blocking checks that apply passed%s", passed, beside)
 }
 
 // Conclude fills in Counts, Verdict and Reason from the suites.

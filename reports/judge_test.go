@@ -24,6 +24,12 @@ func knownCase(id CaseID, tracker string) Case {
 
 func suite(name string, cases ...Case) Suite { return Suite{Name: name, Cases: cases} }
 
+func inapplicable(id CaseID) Case {
+	c := blocking(id, Skipped, "")
+	c.Inapplicable = true
+	return c
+}
+
 func TestJudge(t *testing.T) {
 	pass := blocking("a/pass", Passed, FaultNone)
 	for _, c := range []struct {
@@ -54,6 +60,11 @@ func TestJudge(t *testing.T) {
 		{"rejection beats missing answers", []Suite{suite("a", blocking("a/b", Errored, FaultInfra), blocking("a/c", Failed, FaultImage))}, Rejected, "a/c"},
 		{"all skipped", []Suite{suite("a", blocking("a/b", Skipped, ""))}, Undecided, "everything in it was skipped (because)"},
 		{"one criterion skipped", []Suite{suite("a", pass), suite("b", blocking("b/b", Skipped, ""))}, Undecided, `criterion "b"`},
+		{"criterion of another kind of image", []Suite{suite("a", pass), suite("b", inapplicable("b/b"), inapplicable("b/c"))}, Accepted, `passed; criterion "b" does not apply: because`},
+		{"partly of another kind", []Suite{suite("a", pass), suite("b", inapplicable("b/b"), blocking("b/c", Skipped, ""))}, Undecided, `criterion "b"`},
+		{"of another kind and errored", []Suite{suite("a", pass), suite("b", inapplicable("b/b"), blocking("b/c", Errored, FaultInfra))}, Undecided, "b/c"},
+		{"of another kind by its own word", []Suite{suite("a", pass), suite("b", Case{ID: "b/b", Outcome: Errored, Fault: FaultInfra, Blocking: true, Inapplicable: true})}, Undecided, "b/b"},
+		{"everything of another kind", []Suite{suite("b", inapplicable("b/b"))}, Undecided, "no blocking check"},
 		{"criterion in two parts", []Suite{suite("a", pass), suite("a", blocking("a/b", Skipped, ""))}, Accepted, ""},
 		{"criterion of skips and advisory passes", []Suite{suite("a", pass), suite("b", blocking("b/b", Skipped, ""), advisory("b/c", Passed, ""))}, Undecided, `criterion "b"`},
 		{"empty criterion", []Suite{suite("a", pass), suite("b")}, Undecided, "nothing in it ran"},

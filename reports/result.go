@@ -169,6 +169,9 @@ type Case struct {
 	Outcome  Outcome `json:"outcome"`
 	Fault    Fault   `json:"fault,omitempty"`
 	Blocking bool    `json:"blocking"`
+	// Inapplicable says of a skipped case that the image shows itself to be of
+	// a kind that the promise is not made for. What is merely missing is not that.
+	Inapplicable bool `json:"inapplicable,omitempty"`
 	// Labels are free words to choose checks by.
 	Labels []string `json:"labels,omitempty"`
 	// Known is the known-failure entry that covers this failure.

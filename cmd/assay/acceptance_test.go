@@ -185,8 +185,7 @@ func TestHealthyImageIsAccepted(t *testing.T) {
 	runs, _ := strconv.Atoi(os.Getenv("ASSAY_HEALTHY_RUNS"))
 	for n := range max(runs, 1) {
 		t.Run(strconv.Itoa(n+1), func(t *testing.T) {
-			// The reference image is a plain ostree host: it layers no packages.
-			args := []string{"--label", "!layering"}
+			var args []string
 			if os.Getenv("ASSAY_CORPUS") != "all" {
 				args = append(args, "--label", "!slow") // `make long` has those too
 				for _, c := range checksOfCI {

@@ -238,8 +238,11 @@ type Identity = guest.Identity
 // failure, skip and infra carry a check's own judgement.
 type (
 	failure struct{ msg, details string }
-	skip    struct{ reason string }
-	infra   struct{ err error }
+	skip    struct {
+		reason       string
+		inapplicable bool
+	}
+	infra struct{ err error }
 )
 
 func (f *failure) Error() string { return f.msg }
@@ -261,6 +264,14 @@ func FailWith(details, format string, args ...any) error {
 // Skipf says why the question does not apply to this image.
 func Skipf(format string, args ...any) error {
 	return &skip{reason: fmt.Sprintf(format, args...)}
+}
+
+// Inapplicablef says by what the image shows itself to be of a kind that the
+// promise is not made for. A whole criterion may be left out so: use it only on
+// evidence of the kind, never because something is not there, which may be the
+// very failure.
+func Inapplicablef(format string, args ...any) error {
+	return &skip{reason: fmt.Sprintf(format, args...), inapplicable: true}
 }
 
 // Infraf is a fault of what surrounds the guest (the harness's registry, the host).

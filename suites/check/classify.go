@@ -15,6 +15,8 @@ type Judgement struct {
 	Fault   reports.Fault
 	Message string
 	Details string
+	// Inapplicable: see reports.Case.
+	Inapplicable bool
 }
 
 // Classify turns a check's error into an outcome and a fault.
@@ -35,7 +37,7 @@ func Classify(err error) Judgement {
 	case errors.As(err, &f):
 		return Judgement{Outcome: reports.Failed, Fault: reports.FaultImage, Message: f.msg, Details: f.details}
 	case errors.As(err, &s):
-		return Judgement{Outcome: reports.Skipped, Message: s.reason}
+		return Judgement{Outcome: reports.Skipped, Message: s.reason, Inapplicable: s.inapplicable}
 	case errors.As(err, &i), errors.As(err, &te), errors.As(err, &to), errors.As(err, &nr),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Judgement{Outcome: reports.Errored, Fault: reports.FaultInfra, Message: err.Error()}

@@ -29,6 +29,8 @@ type Event struct {
 	Fault   reports.Fault   `json:"fault,omitempty"`
 	Message string          `json:"message,omitempty"`
 	Details string          `json:"details,omitempty"`
+	// Inapplicable: see reports.Case.
+	Inapplicable bool `json:"inapplicable,omitempty"`
 	// Log is what the check wrote with T.Log.
 	Log string `json:"log,omitempty"`
 	// Commands are the commands of a failed check and what they said, as a
@@ -184,6 +186,7 @@ func (r *Runner) spec(ctx context.Context, c *running) {
 	j.Message, j.Details = reports.Line(j.Message, reports.MessageLimit), clip(j.Details)
 	e.Done, e.Took = true, time.Since(e.Started)
 	e.Outcome, e.Fault, e.Message, e.Details = j.Outcome, j.Fault, j.Message, j.Details
+	e.Inapplicable = j.Inapplicable
 	r.Tell(e)
 
 	switch j.Outcome {

@@ -249,7 +249,7 @@ func TestUnlockRPM(t *testing.T) {
 		{Name: "fails when unlocked", Want: reports.Failed, Says: []string{"/usr is unlocked, and rpm -i fails: no space"}, Guest: on(good(fails(1, "no space\n", install...))...)},
 		{Name: "unlock fails", Want: reports.Failed, Guest: on(good(fails(1, "error: no\n", "ostree", "admin", "unlock"))...)},
 		{Name: "does not run", Want: reports.Failed, Says: []string{"its program does not run"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
-		{Name: "no package layering", Want: reports.Skipped, Says: []string{"the image has no rpm-ostree"}, Guest: func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanTools(g, host.OSTree) }},
+		noTool,
 		{Name: "not an rpm host", Want: reports.Skipped, Guest: on(does("\n", "sh", "-c", inBaseScript, "sh"))},
 		noPackages,
 	})

@@ -40,7 +40,7 @@ func begin(ctx context.Context, t *check.T, among []host.Tool, purposes ...strin
 	}
 	switch {
 	case l.d == nil:
-		return nil, check.Skipf("the image has no %s", strings.Join(names, " and no "))
+		return nil, without(ctx, t, found, "the image has no "+strings.Join(names, " and no "))
 	case len(purposes) > 0 && l.p == nil:
 		return nil, check.Skipf("no packages are served to the guest")
 	}

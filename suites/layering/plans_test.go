@@ -2,6 +2,7 @@ package layering
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"assay/harness/guest"
@@ -110,9 +111,46 @@ func impatient(g *guesttest.Fake, _ *check.Env) { g.SetScale(1e-6) }
 
 func q(name string) []string { return []string{"rpm", "-q", name} }
 
+// TestKindOfHost: only a host that shows itself to be of another kind is
+// excused from the whole criterion.
+func TestKindOfHost(t *testing.T) {
+	db := func(says string) plan {
+		return func(g *guesttest.Fake, _ *check.Env) {
+			g.On("sh", "-c", guesttest.Containing("rpmdb.sqlite"), guesttest.Rest).Prints(says)
+		}
+	}
+	image := host.Deployment{Booted: true, Checksum: strings.Repeat("a", 64), OSName: "default", Image: &host.Image{Name: "registry.example/os:1"}}
+	for _, c := range []struct {
+		name  string
+		tools []host.Tool
+		plans []plan
+		want  bool
+	}{
+		{"no packages", []host.Tool{host.OSTree}, []plan{db("none\n")}, true},
+		{"packages", []host.Tool{host.OSTree}, []plan{db("/usr/share/rpm\n")}, false},
+		{"follows a container image", []host.Tool{host.Bootc}, []plan{func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanStatus(t, g, host.Bootc, []host.Deployment{image}) }}, true},
+		{"bootc fails", []host.Tool{host.Bootc}, []plan{fails(1, "no\n", "bootc", "status", "--json"), db("/usr/share/rpm\n")}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g, env := guesttest.New(t), suitetest.Env()
+			hosttest.PlanTools(g, c.tools...)
+			for _, p := range c.plans {
+				p(g, &env)
+			}
+			_, err := begin(t.Context(), &check.T{Guest: g, Env: env, Log: t.Logf}, overriders)
+			if j := check.Classify(err); j.Outcome != reports.Skipped || j.Inapplicable != c.want {
+				t.Errorf("%+v", j)
+			}
+		})
+	}
+}
+
 var (
 	noTool = suitetest.Case{Name: "no tool", Want: reports.Skipped, Says: []string{"the image has no rpm-ostree"},
-		Guest: func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanTools(g, host.Bootc) }}
+		Guest: func(g *guesttest.Fake, _ *check.Env) {
+			hosttest.PlanTools(g, host.OSTree)
+			g.On("sh", "-c", guesttest.Containing("rpmdb.sqlite"), guesttest.Rest).Prints("/usr/share/rpm\n")
+		}}
 	noPackages = suitetest.Case{Name: "no packages", Want: reports.Skipped, Says: []string{"no packages are served"},
 		Guest: on(func(_ *guesttest.Fake, env *check.Env) { env.Packages = nil })}
 )
