@@ -15,6 +15,8 @@ import (
 	"assay/artifact"
 	"assay/release"
 	"assay/release/announce"
+	"assay/release/bus"
+	"assay/release/credentials"
 	"assay/release/releasetest"
 	"assay/reports"
 )
@@ -222,7 +224,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 	if _, err := announce.NewMailer(good, s.options); err != nil {
 		t.Error(err)
 	}
-	bus := announce.BusConfig{URL: "amqps://user@bus.example.org/%2Fpubsub", Secret: announce.Secret{PasswordEnv: "P"}, TopicPrefix: "org.example.prod"}
+	bus := announce.BusConfig{Server: bus.Server{URL: "amqps://user@bus.example.org/%2Fpubsub", Secret: credentials.Secret{PasswordEnv: "P"}}, TopicPrefix: "org.example.prod"}
 	for want, change := range map[string]func(*announce.BusConfig){
 		"want amqps://":      func(c *announce.BusConfig) { c.URL = "bus" },
 		"not here":           func(c *announce.BusConfig) { c.URL = "amqps://user:hunter2@bus.example.org" },

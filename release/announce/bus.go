@@ -5,31 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"assay/release"
+	"assay/release/bus"
 )
 
 // BusConfig is one channel on a message bus (AMQP 0-9-1, as RabbitMQ speaks it),
 // in the form of Fedora Messaging.
 type BusConfig struct {
-	// URL is amqps://[USER@]HOST[:PORT][/VHOST], without a password; amqp:// for a
-	// server on this host alone. Without a user, the client's certificate is who
-	// we are (SASL EXTERNAL). A vhost that begins with a slash is written
-	// "/%2Fpubsub".
-	URL          string `yaml:"url"`
-	Secret       `yaml:",inline"`
-	Certificates `yaml:",inline"`
-	// Exchange is a topic exchange that is there; "amq.topic" when empty.
-	Exchange string `yaml:"exchange"`
+	bus.Server `yaml:",inline"`
 	// TopicPrefix is put before topics: "org.fedoraproject.prod".
 	TopicPrefix string `yaml:"topic_prefix"`
 	// Messages are the forms to send; Assay alone when empty.
@@ -43,7 +33,6 @@ type BusConfig struct {
 type Bus struct {
 	config  BusConfig
 	options Options
-	url     *url.URL
 }
 
 var _ release.Announcer = (*Bus)(nil)
@@ -64,38 +53,8 @@ func (b *Bus) check() error {
 	if err := b.options.check(); err != nil {
 		return err
 	}
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("url: want amqps://[USER@]HOST[:PORT][/VHOST]") // and not shown: it might have a password in it
-	}
-	if _, ok := u.User.Password(); ok {
-		return errors.New("url: put the password into password_file or password_env, not here")
-	}
-	switch {
-	case u.Scheme == "amqps":
-	case u.Scheme == "amqp" && isLoopback(u.Hostname()):
-	case u.Scheme == "amqp":
-		return errors.New("url: amqp is for a server on this host alone; use amqps")
-	default:
-		return fmt.Errorf("url: scheme %.20q: want amqps", u.Scheme)
-	}
-	if err := c.Secret.check(); err != nil {
+	if err := c.Server.Check(); err != nil {
 		return err
-	}
-	if (u.User.Username() != "") != c.Secret.isSet() {
-		return errors.New("a user in url goes with password_file or password_env")
-	}
-	if _, err := c.Certificates.config(u.Hostname()); err != nil {
-		return err
-	}
-	if u.User == nil && c.CertFile == "" {
-		return errors.New("want a user in url, or cert_file and key_file")
-	}
-	if c.Exchange == "" {
-		c.Exchange = "amq.topic"
-	}
-	if len(c.Exchange) > 127 {
-		return fmt.Errorf("exchange %.100q is too long", c.Exchange)
 	}
 	if !topicPrefix.MatchString(c.TopicPrefix) || len(c.TopicPrefix) > 150 {
 		return fmt.Errorf("topic_prefix %.100q: want words and dots, as org.fedoraproject.prod", c.TopicPrefix)
@@ -111,7 +70,6 @@ func (b *Bus) check() error {
 	if slices.Contains(c.Messages, TwoWeek) && c.Version == "" {
 		return errors.New("version is missing: the twoweek message names the release, as \"43\"")
 	}
-	b.url = u
 	return nil
 }
 
@@ -124,15 +82,15 @@ func (b *Bus) Do(ctx context.Context, e release.Effect) (release.Receipt, error)
 		ref, err = b.publish(ctx, a)
 	}
 	if err != nil {
-		return release.Receipt{}, fmt.Errorf("cannot announce %s on the bus at %s: %w", e.Key, b.url.Host, err)
+		return release.Receipt{}, fmt.Errorf("cannot announce %s on the bus at %s: %w", e.Key, b.config.Host(), err)
 	}
 	return release.Receipt{Ref: ref}, nil
 }
 
 func (b *Bus) publish(ctx context.Context, a *announcement) (string, error) {
-	conn, err := b.dial(ctx)
+	conn, err := b.config.Dial(ctx)
 	if err != nil {
-		return "", classified(ctx, err)
+		return "", bus.Classified(ctx, err)
 	}
 	// The client knows no context for most calls: its connection ends with it.
 	stop := context.AfterFunc(ctx, func() { _ = conn.CloseDeadline(time.Now()) })
@@ -140,19 +98,19 @@ func (b *Bus) publish(ctx context.Context, a *announcement) (string, error) {
 	defer conn.Close()
 	ch, err := conn.Channel()
 	if err != nil {
-		return "", classified(ctx, err)
+		return "", bus.Classified(ctx, err)
 	}
 	if err := ch.ExchangeDeclarePassive(b.config.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-		return "", classified(ctx, fmt.Errorf("exchange %s: %w", b.config.Exchange, err))
+		return "", bus.Classified(ctx, fmt.Errorf("exchange %s: %w", b.config.Exchange, err))
 	}
 	if err := ch.Confirm(false); err != nil {
-		return "", classified(ctx, err)
+		return "", bus.Classified(ctx, err)
 	}
 	ref := ""
 	for _, m := range a.messages(b.config.Messages, b.config.Version) {
 		id, err := b.send(ctx, ch, a, m)
 		if err != nil {
-			return "", classified(ctx, fmt.Errorf("%s: %w", m.topic, err))
+			return "", bus.Classified(ctx, fmt.Errorf("%s: %w", m.topic, err))
 		}
 		if ref == "" {
 			ref = id
@@ -182,51 +140,4 @@ func (b *Bus) send(ctx context.Context, ch *amqp.Channel, a *announcement, m out
 		err = errors.New("the broker did not take the message")
 	}
 	return id, err
-}
-
-func (b *Bus) dial(ctx context.Context) (*amqp.Connection, error) {
-	tlsConfig, err := b.config.Certificates.config(b.url.Hostname())
-	if err != nil {
-		return nil, err
-	}
-	c := amqp.Config{TLSClientConfig: tlsConfig, Heartbeat: 10 * time.Second, Vhost: strings.TrimPrefix(b.url.Path, "/"), Locale: "en_US",
-		Properties: amqp.Table{"product": "assay", "app": "assay"}}
-	if c.Vhost == "" {
-		c.Vhost = "/"
-	}
-	if user := b.url.User.Username(); user != "" {
-		password, err := b.config.Secret.read()
-		if err != nil {
-			return nil, err
-		}
-		c.SASL = []amqp.Authentication{&amqp.PlainAuth{Username: user, Password: password}}
-	} else {
-		c.SASL = []amqp.Authentication{&amqp.ExternalAuth{}}
-	}
-	c.Dial = func(network, addr string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		// The library takes the deadline away after the handshake.
-		limit, ok := ctx.Deadline()
-		if !ok || time.Until(limit) > time.Minute {
-			limit = time.Now().Add(time.Minute)
-		}
-		return conn, conn.SetDeadline(limit)
-	}
-	return amqp.DialConfig(b.url.Scheme+"://"+b.url.Host, c)
-}
-
-// classified marks what no retry mends: refused logins and permissions, a missing
-// exchange or vhost.
-func classified(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), err)
-	}
-	var said *amqp.Error
-	if errors.As(err, &said) && slices.Contains([]int{amqp.AccessRefused, amqp.NotFound, amqp.NotAllowed}, said.Code) {
-		return fmt.Errorf("%w: %w", err, release.ErrPermanent)
-	}
-	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"assay/release"
+	"assay/release/credentials"
 	"assay/reports"
 )
 
@@ -26,11 +27,11 @@ type MailConfig struct {
 	// Server is HOST:PORT: usually port 587 with starttls, 465 with tls.
 	Server string `yaml:"server"`
 	// TLS is "starttls" (when empty), "tls", or "none" for a server on this host.
-	TLS          string `yaml:"tls"`
-	Certificates `yaml:",inline"`
+	TLS                      string `yaml:"tls"`
+	credentials.Certificates `yaml:",inline"`
 	// User logs in; empty does not.
-	User   string `yaml:"user"`
-	Secret `yaml:",inline"`
+	User               string `yaml:"user"`
+	credentials.Secret `yaml:",inline"`
 	// From, To and ReplyTo are addresses, with or without a name.
 	From    string   `yaml:"from"`
 	To      []string `yaml:"to"`
@@ -73,19 +74,19 @@ func (m *Mailer) check() (err error) {
 		c.TLS = "starttls"
 	case "starttls", "tls":
 	case "none":
-		if !isLoopback(m.host) {
+		if !credentials.IsLoopback(m.host) {
 			return errors.New("tls: none is for a server on this host alone; everyone on the way could read and change the mail")
 		}
 	default:
 		return fmt.Errorf("tls %.20q: want starttls, tls or none", c.TLS)
 	}
-	if _, err := c.Certificates.config(m.host); err != nil {
+	if _, err := c.Certificates.Config(m.host); err != nil {
 		return err
 	}
-	if err := c.Secret.check(); err != nil {
+	if err := c.Secret.Check(); err != nil {
 		return err
 	}
-	if (c.User != "") != c.Secret.isSet() {
+	if (c.User != "") != c.Secret.IsSet() {
 		return errors.New("user goes with password_file or password_env")
 	}
 	if m.from, err = address(c.From); err != nil {
@@ -175,7 +176,7 @@ func (m *Mailer) message(a *announcement) []byte {
 func folded(s string) string { return strings.ReplaceAll(s, "?= =?", "?=\r\n =?") }
 
 func (m *Mailer) send(ctx context.Context, message []byte) error {
-	tlsConfig, err := m.config.Certificates.config(m.host)
+	tlsConfig, err := m.config.Certificates.Config(m.host)
 	if err != nil {
 		return err
 	}
@@ -247,7 +248,7 @@ func (m *Mailer) talk(conn net.Conn, tlsConfig *tls.Config, message []byte) (err
 }
 
 func (m *Mailer) login(c *smtp.Client) error {
-	password, err := m.config.Secret.read()
+	password, err := m.config.Secret.Read()
 	if err != nil {
 		return err
 	}

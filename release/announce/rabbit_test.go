@@ -14,13 +14,15 @@ import (
 
 	"assay/release"
 	"assay/release/announce"
+	"assay/release/bus"
+	"assay/release/credentials"
 	"assay/release/servertest"
 )
 
 func TestRabbitTakesAnnouncements(t *testing.T) {
 	address := servertest.RabbitMQ(t)
 	t.Setenv("ASSAY_TEST_BUS", "guest")
-	c := announce.BusConfig{URL: "amqp://guest@" + address + "/%2F", Secret: announce.Secret{PasswordEnv: "ASSAY_TEST_BUS"},
+	c := announce.BusConfig{Server: bus.Server{URL: "amqp://guest@" + address + "/%2F", Secret: credentials.Secret{PasswordEnv: "ASSAY_TEST_BUS"}},
 		TopicPrefix: "org.example.test", Messages: announce.Forms, Version: "43"}
 	s := newStory(t)
 	e := s.released()
@@ -120,7 +122,7 @@ func TestBusThatIsDownWaits(t *testing.T) {
 	}
 	t.Setenv("ASSAY_TEST_BUS", "hunter2")
 	s := newStory(t)
-	b, err := announce.NewBus(announce.BusConfig{URL: "amqp://guest@" + l.Addr().String(), Secret: announce.Secret{PasswordEnv: "ASSAY_TEST_BUS"}, TopicPrefix: "org.example.test"}, s.options)
+	b, err := announce.NewBus(announce.BusConfig{Server: bus.Server{URL: "amqp://guest@" + l.Addr().String(), Secret: credentials.Secret{PasswordEnv: "ASSAY_TEST_BUS"}}, TopicPrefix: "org.example.test"}, s.options)
 	if err != nil {
 		t.Fatal(err)
 	}

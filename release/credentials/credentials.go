@@ -1,4 +1,7 @@
-package announce
+// Package credentials says where passwords and certificates are: in files or in
+// variables of the environment, never in a configuration. They are read when
+// they are needed, so that a new one needs no restart, and appear in no error.
+package credentials
 
 import (
 	"bytes"
@@ -23,9 +26,11 @@ type Secret struct {
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-func (s Secret) isSet() bool { return s.PasswordFile != "" || s.PasswordEnv != "" }
+// IsSet reports whether it names any place.
+func (s Secret) IsSet() bool { return s.PasswordFile != "" || s.PasswordEnv != "" }
 
-func (s Secret) check() error {
+// Check refuses what names no place, or may be a password itself.
+func (s Secret) Check() error {
 	if s.PasswordFile != "" && s.PasswordEnv != "" {
 		return errors.New("give password_file or password_env, not both")
 	}
@@ -38,8 +43,8 @@ func (s Secret) check() error {
 // maxSecret bounds a password, in bytes.
 const maxSecret = 4 << 10
 
-// read returns the password, anew each time, so that a new one needs no restart.
-func (s Secret) read() (string, error) {
+// Read returns the password, anew each time, so that a new one needs no restart.
+func (s Secret) Read() (string, error) {
 	p, where := os.Getenv(s.PasswordEnv), "the variable "+s.PasswordEnv
 	if s.PasswordFile != "" {
 		where = s.PasswordFile
@@ -69,7 +74,8 @@ type Certificates struct {
 	KeyFile  string `yaml:"key_file"`
 }
 
-func (c Certificates) config(host string) (*tls.Config, error) {
+// Config is that of a connection to a host.
+func (c Certificates) Config(host string) (*tls.Config, error) {
 	t := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
@@ -94,7 +100,8 @@ func (c Certificates) config(host string) (*tls.Config, error) {
 	return t, nil
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host is this one.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
