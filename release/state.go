@@ -201,6 +201,20 @@ func (b *Build) Artifact(id ArtifactID) *BuildArtifact {
 	return nil
 }
 
+// Holds reports whether all of a part was announced before. A nil Build holds
+// nothing.
+func (b *Build) Holds(part *BuildSeen) bool {
+	if b == nil || b.Seen.IsZero() || b.Compose != part.Compose || b.Rebuild != part.Rebuild || (b.From == nil) != (part.From == nil) || b.From != nil && *b.From != *part.From {
+		return false
+	}
+	for _, a := range part.Artifacts {
+		if have := b.Artifact(a.ID); have == nil || have.Artifact != a {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(part.Commits, func(c Commit) bool { return !slices.Contains(b.Commits, c) })
+}
+
 // PackagesAt is the Seq of the packages.listed event for an architecture, 0 if
 // there is none.
 func (b *Build) PackagesAt(arch artifact.Arch) uint64 { return b.packages[arch] }

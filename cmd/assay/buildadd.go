@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -144,7 +143,7 @@ func (o *buildAdd) facts(s *stage, p *release.Policy) (decider, error) {
 		var out []release.Fact
 		part := seen
 		part.Build = id
-		if b := l.Build(id); !holds(b, &part) {
+		if b := l.Build(id); !b.Holds(&part) {
 			// One build was made at one time, whenever its parts are announced.
 			if b != nil && !b.Created.IsZero() && o.created == "" {
 				part.Created = b.Created
@@ -172,24 +171,6 @@ func (o *buildAdd) id(p *release.Policy, l *release.Line, created time.Time) (re
 		return "", usagef("--build: %w", err)
 	}
 	return id, nil
-}
-
-// holds reports whether all of a part was announced before.
-func holds(b *release.Build, part *release.BuildSeen) bool {
-	if b == nil || b.Seen.IsZero() || b.Compose != part.Compose || b.Rebuild != part.Rebuild || (b.From == nil) != (part.From == nil) || b.From != nil && *b.From != *part.From {
-		return false
-	}
-	for _, a := range part.Artifacts {
-		if have := b.Artifact(a.ID); have == nil || have.Artifact != a {
-			return false
-		}
-	}
-	for _, m := range part.Commits {
-		if !slices.Contains(b.Commits, m) {
-			return false
-		}
-	}
-	return true
 }
 
 func (o *buildAdd) failure(from *release.BuildRef, ended time.Time) (decider, error) {

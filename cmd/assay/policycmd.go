@@ -55,6 +55,9 @@ these name. Faults have line and column; the status is 2.`,
 					}
 					return usagef("%s", missing[0])
 				}
+				if _, err := adapters.Intakes(cfg, nil, nil); err != nil {
+					return &usageError{err}
+				}
 				all = cfg.Streams()
 			}
 			lines := []policySummary{}

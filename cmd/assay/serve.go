@@ -26,6 +26,7 @@ import (
 	"assay/release/config"
 	"assay/release/engine"
 	"assay/release/history"
+	"assay/release/intake"
 )
 
 func newServeCommand() *cobra.Command {
@@ -46,6 +47,8 @@ commands reach it through this one.
   /greenwave/api/v1.0/             the decision call of Greenwave
   /waiverdb/api/v1.0/              waivers in the form of WaiverDB
   /metrics, /healthz               for monitoring
+
+It listens to the buses that the configuration has under intake, for builds.
 
 Everybody who reaches the address may read these. Reading the history itself and
 changing anything needs a token from the file that serve.tokens names. With --once it
@@ -70,6 +73,8 @@ type service struct {
 	now    func() time.Time
 	tell   *slog.Logger
 	pages  *adapters.Pages
+	// intakes are where it learns of builds.
+	intakes []*intake.Intake
 	// address is where it is reached while it runs.
 	address address
 	// replays bounds the histories that are folded for questions about the past.
@@ -123,6 +128,9 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 		Tell: func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }})
 	if err != nil {
 		return err
+	}
+	if s.intakes, err = adapters.Intakes(cfg, s.engine, func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }); err != nil {
+		return &usageError{err}
 	}
 	if err := s.engine.With(c.Context(), func(st *release.State) error {
 		if st.Head().Seq == 0 {
@@ -204,6 +212,9 @@ func (s *service) run(ctx context.Context) error {
 	wg.Go(func() { _ = s.engine.Run(ctx, s.cfg.Serve.Tick) })
 	wg.Go(func() { s.watchBugs(ctx) })
 	wg.Go(func() { s.keepPages(ctx) })
+	for _, in := range s.intakes {
+		wg.Go(func() { in.Run(ctx) })
+	}
 	s.tell.Info("serving", "url", s.address.URL, "history", s.cfg.History.Dir, "streams", len(s.cfg.Streams()))
 	select {
 	case <-ctx.Done():

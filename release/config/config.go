@@ -19,6 +19,7 @@ import (
 
 	"assay/release"
 	"assay/release/announce"
+	"assay/release/intake"
 	"assay/release/policy"
 	"assay/release/publish"
 	"assay/release/sign"
@@ -59,6 +60,9 @@ type Config struct {
 	Trackers  map[string]Tracker        `yaml:"trackers"`
 	Announce  map[string]Announce       `yaml:"announce"`
 	Rebuild   map[string]Folder         `yaml:"rebuild"`
+	// Intake is where builds are learned of, by the name of the machine that is
+	// recorded with each.
+	Intake map[string]intake.Config `yaml:"intake"`
 
 	streams []*release.Policy
 }
@@ -256,6 +260,10 @@ func (c *Config) resolve(dir string) {
 	for name, f := range c.Rebuild {
 		at(&f.Folder)
 		c.Rebuild[name] = f
+	}
+	for name, b := range c.Intake {
+		at(&b.CAFile, &b.CertFile, &b.KeyFile, &b.PasswordFile)
+		c.Intake[name] = b
 	}
 	for i := range c.Site.Streams {
 		at(&c.Site.Streams[i].CloudImages)

@@ -37,6 +37,9 @@ announce:
   bus: {bus: {url: "amqps://bus.example", cert_file: bus.crt, key_file: bus.key}}
 rebuild:
   cbs: {folder: rebuilds}
+intake:
+  pungi: {url: "amqps://bus.example", cert_file: bus.crt, key_file: bus.key, topic_prefix: org.example.prod, queue: assay,
+    locations: {"https://kojipkgs.example/compose/": ""}, streams: [{stream: fedora-43, compose: "Fedora-43-*", types: [nightly], images: [{kind: qcow2, subvariant: Cloud}]}]}
 `
 
 func TestWhole(t *testing.T) {
@@ -49,7 +52,7 @@ func TestWhole(t *testing.T) {
 		c.Targets["site"].Directory.Path: "/srv/site", c.Targets["site"].Trust.OpenPGP[0]: "/etc/assay/key.pub",
 		c.Trackers["local"].Folder: "/etc/assay/bugs", c.Announce["mail"].Folder: "/etc/assay/mails", c.Serve.Tokens: "/etc/assay/tokens",
 		c.Trackers["forge"].TokenFile: "/etc/token", c.Announce["list"].Mail.PasswordFile: "/etc/assay/mail.pw", c.Announce["bus"].Bus.CertFile: "/etc/assay/bus.crt",
-		c.Rebuild["cbs"].Folder: "/etc/assay/rebuilds", c.ReadersURL(): "https://example.org",
+		c.Rebuild["cbs"].Folder: "/etc/assay/rebuilds", c.Intake["pungi"].CertFile: "/etc/assay/bus.crt", c.Intake["pungi"].Streams[0].Images[0].Kind: "qcow2", c.ReadersURL(): "https://example.org",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

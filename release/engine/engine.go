@@ -100,6 +100,30 @@ func (e *Engine) Record(ctx context.Context, p *release.Policy, events ...releas
 	})
 }
 
+// Bring records what decide makes of the state as said by an actor, if
+// release.Allow lets it. It returns when that is stored; decide may be asked
+// several times, and nothing is recorded when it wants nothing.
+func (e *Engine) Bring(ctx context.Context, p *release.Policy, by release.Actor, decide func(*release.State) ([]release.Fact, error)) error {
+	return e.update(ctx, func(s *release.State) ([]release.Event, error) {
+		facts, err := decide(s)
+		if err != nil {
+			return nil, err
+		}
+		var events []release.Event
+		for _, f := range facts {
+			ev, err := release.NewEvent(p.Stream, e.c.Now(), by, f)
+			if err == nil && !s.Has(ev.ID) {
+				err = release.Allow(p, s, ev, e.c.Now())
+			}
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, ev)
+		}
+		return events, nil
+	})
+}
+
 func (e *Engine) update(ctx context.Context, decide func(*release.State) ([]release.Event, error)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
