@@ -88,10 +88,19 @@ func TestRoles(t *testing.T) {
 	} {
 		h, err := list.holder(&http.Request{Header: http.Header{"Authorization": {"Bearer " + text(c.token)}}})
 		if err == nil {
-			err = h.mayRecord(release.Event{Type: c.says, Actor: c.by})
+			err = h.mayRecord(release.Event{ID: string(c.says) + ":s:1", Stream: "s", Type: c.says, Actor: c.by})
 		}
 		if (err == nil) != c.ok {
 			t.Errorf("the token of %s, %s by the %s %s: %v", c.token, c.says, c.by.Kind, c.by, err)
+		}
+	}
+	for _, id := range []string{"", "policy.set:s:1", "build.seen:other:1", "build.seen"} {
+		h, err := list.holder(&http.Request{Header: http.Header{"Authorization": {"Bearer " + text("koji")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.mayRecord(release.Event{ID: id, Stream: "s", Type: "build.seen", Actor: a(release.Service, "koji")}) == nil {
+			t.Errorf("an event takes the id %q", id)
 		}
 	}
 	for _, c := range []struct {

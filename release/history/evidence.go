@@ -117,10 +117,10 @@ func (r readable) Read(p []byte) (int, error) {
 
 // evidence lists the copies of damaged files in a folder.
 func evidence(dir string) (out []string, err error) {
-	names, err := filepath.Glob(filepath.Join(dir, evidencePrefix+"*"))
+	names, err := os.ReadDir(dir)
 	for _, n := range names {
-		if !strings.HasSuffix(n, ".new") {
-			out = append(out, n)
+		if strings.HasPrefix(n.Name(), evidencePrefix) && !strings.HasSuffix(n.Name(), ".new") {
+			out = append(out, filepath.Join(dir, n.Name()))
 		}
 	}
 	return out, err

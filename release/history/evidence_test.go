@@ -64,7 +64,7 @@ func TestEvidenceIsKept(t *testing.T) {
 		{"its description", metaFile, "kept", flip(meta, len(meta)/2)},
 	} {
 		t.Run(c.name+", index "+c.index, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := filepath.Join(t.TempDir(), "his[tory")
 			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
 				t.Fatal(err)
 			}

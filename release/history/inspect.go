@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/minio/highwayhash"
 )
@@ -85,17 +84,18 @@ func inspect(store, stream string, anchored uint64) (faults []fault, err error) 
 
 // blocksOf lists the message blocks of a store by number.
 func blocksOf(store string) (out []int, err error) {
-	names, err := filepath.Glob(filepath.Join(store, "msgs", "*.blk"))
+	names, err := os.ReadDir(filepath.Join(store, "msgs"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	for _, name := range names {
 		var n int
-		if base := filepath.Base(name); strings.HasSuffix(base, ".blk") {
-			if _, err := fmt.Sscanf(base, "%d.blk", &n); err == nil {
-				out = append(out, n)
-			}
+		if _, err := fmt.Sscanf(name.Name(), "%d.blk", &n); err == nil && name.Name() == fmt.Sprintf("%d.blk", n) {
+			out = append(out, n)
 		}
 	}
 	slices.Sort(out)
-	return out, err
+	return out, nil
 }
 
 // inspectMeta checks the stream's own description. Where it is damaged, the
