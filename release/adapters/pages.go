@@ -30,7 +30,7 @@ type Pages struct {
 // documents are a stream's pages at a target, for publishing with its pointer.
 func (p *Pages) documents(target, url string) func(context.Context, release.Effect, publish.Pointer) (publish.Documents, error) {
 	return func(ctx context.Context, e release.Effect, ptr publish.Pointer) (publish.Documents, error) {
-		files, err := p.render(ctx, url, e.Stream, at{target, ptr})
+		files, err := p.render(ctx, url, e.Stream, at{target, ptr}, site.Render)
 		return publish.Documents(files), err
 	}
 }
@@ -38,14 +38,8 @@ func (p *Pages) documents(target, url string) func(context.Context, release.Effe
 // front are the pages above all streams.
 func (p *Pages) front(target, url string) func(context.Context, release.Effect, publish.Pointer) (publish.Documents, error) {
 	return func(ctx context.Context, _ release.Effect, ptr publish.Pointer) (publish.Documents, error) {
-		files, err := p.render(ctx, url, "", at{target, ptr})
-		out := publish.Documents{}
-		for name, content := range files {
-			if !strings.HasPrefix(name, "streams/") {
-				out[name] = content
-			}
-		}
-		return out, err
+		files, err := p.render(ctx, url, "", at{target, ptr}, site.RenderFront)
+		return publish.Documents(files), err
 	}
 }
 
@@ -114,7 +108,7 @@ func (p *Pages) Write(ctx context.Context) error {
 	if c.Directory == "" {
 		return nil
 	}
-	files, err := p.render(ctx, c.URL, "", at{})
+	files, err := p.render(ctx, c.URL, "", at{}, site.Render)
 	if err != nil {
 		return err
 	}
@@ -127,7 +121,7 @@ func (p *Pages) Head(ctx context.Context) (seq uint64, err error) {
 	return seq, err
 }
 
-func (p *Pages) render(ctx context.Context, url string, only release.Stream, where at) (out site.Files, err error) {
+func (p *Pages) render(ctx context.Context, url string, only release.Stream, where at, pages func(site.Input) (site.Files, error)) (out site.Files, err error) {
 	c := siteConfig(p.Config)
 	c.URL = url
 	in, err := c.Load(p.Config.Streams())
@@ -138,12 +132,16 @@ func (p *Pages) render(ctx context.Context, url string, only release.Stream, whe
 	err = p.With(ctx, func(st *release.State) (err error) {
 		in.State = st
 		for i := range in.Streams {
-			p.readers(&in.Streams[i], st.Line(in.Streams[i].Policy.Stream), where)
-			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.Log, st, in.Streams[i].Policy.Stream); err != nil {
+			stream := in.Streams[i].Policy.Stream
+			p.readers(&in.Streams[i], st.Line(stream), where)
+			if only != "" && only != stream {
+				continue
+			}
+			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.Log, st, stream); err != nil {
 				return err
 			}
 		}
-		out, err = site.Render(in)
+		out, err = pages(in)
 		return err
 	})
 	if err != nil {

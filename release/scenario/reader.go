@@ -33,15 +33,19 @@ type Reader struct {
 	ed                 ed25519.PublicKey
 	keys               [2]string // the files they are from
 
-	mu sync.Mutex // guards good, and the client
+	mu sync.Mutex // guards the rest, and the client
 	// good are signed files that gpgv found good, by their content.
 	good map[[32]byte]bool
+	// tree is the summary, its signature and the refs that were found good last.
+	tree [32]byte
+	// content is os-release of commits.
+	content map[string]string
 }
 
 // newReader makes the keyring and an empty ostree client in home, of files with
 // public keys.
 func newReader(home, url, pgp, ed string) (*Reader, error) {
-	r := &Reader{url: url, home: home, keyring: filepath.Join(home, "keys.gpg"), good: map[[32]byte]bool{}, keys: [2]string{pgp, ed}}
+	r := &Reader{url: url, home: home, keyring: filepath.Join(home, "keys.gpg"), good: map[[32]byte]bool{}, content: map[string]string{}, keys: [2]string{pgp, ed}}
 	armored, err := os.ReadFile(pgp)
 	if err != nil {
 		return nil, err
@@ -197,6 +201,14 @@ var Refs = []string{"atomic-43/x86_64/host", "atomic-43/aarch64/host", "atomic-s
 func (r *Reader) Tree(ctx context.Context) (map[string]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	h := sha256.New()
+	for _, name := range []string{"summary", "summary.sig"} {
+		b, err := r.get(ctx, "repo/"+name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		fmt.Fprintf(h, "%x\n", sha256.Sum256(b))
+	}
 	pull, out := []string{"pull", "site"}, map[string]string{}
 	for _, ref := range Refs {
 		b, err := r.get(ctx, "repo/refs/heads/"+ref)
@@ -207,8 +219,9 @@ func (r *Reader) Tree(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 		pull, out[ref] = append(pull, ref), strings.TrimSpace(string(b))
+		fmt.Fprintf(h, "%s %s\n", ref, b)
 	}
-	if len(out) == 0 {
+	if len(out) == 0 || r.tree == [32]byte(h.Sum(nil)) {
 		return out, nil
 	}
 	if _, err := r.ostree(ctx, pull...); err != nil {
@@ -223,6 +236,7 @@ func (r *Reader) Tree(ctx context.Context) (map[string]string, error) {
 			return out, fmt.Errorf("%s at %s: %w", ref, got, err)
 		}
 	}
+	r.tree = [32]byte(h.Sum(nil))
 	return out, nil
 }
 
@@ -253,5 +267,12 @@ func (r *Reader) edSigned(ctx context.Context, checksum string) error {
 func (r *Reader) Content(ctx context.Context, commit string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ostree(ctx, "cat", commit, "/usr/lib/os-release")
+	if text, ok := r.content[commit]; ok {
+		return text, nil
+	}
+	text, err := r.ostree(ctx, "cat", commit, "/usr/lib/os-release")
+	if err == nil {
+		r.content[commit] = text
+	}
+	return text, err
 }

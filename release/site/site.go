@@ -154,6 +154,17 @@ func Render(in Input) (Files, error) {
 	return out, nil
 }
 
+// RenderFront makes the files of the site that are about no single stream: what
+// Render makes beside streams/.
+func RenderFront(in Input) (Files, error) {
+	if err := in.check(); err != nil {
+		return nil, fmt.Errorf("cannot make the front page: %w", err)
+	}
+	in.URL = strings.TrimRight(in.URL, "/")
+	out := Files{}
+	return out, renderFront(out, &in)
+}
+
 func (in *Input) check() error {
 	if in.State == nil || len(in.Streams) == 0 {
 		return errors.New("want a state and at least one stream")
