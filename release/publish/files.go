@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -25,9 +26,14 @@ func digestOf(ctx context.Context, file string) (artifact.Digest, int64, error) 
 	return digestFrom(ctx, f)
 }
 
+// buffers are for hashing: images are read in large pieces, and pages are many.
+var buffers = sync.Pool{New: func() any { return new([1 << 20]byte) }}
+
 func digestFrom(ctx context.Context, r io.Reader) (artifact.Digest, int64, error) {
 	h := sha256.New()
-	n, err := io.CopyBuffer(h, bound{ctx, r}, make([]byte, 1<<20))
+	buffer := buffers.Get().(*[1 << 20]byte)
+	defer buffers.Put(buffer)
+	n, err := io.CopyBuffer(h, bound{ctx, r}, buffer[:])
 	return artifact.DigestOf([32]byte(h.Sum(nil))), n, err
 }
 
