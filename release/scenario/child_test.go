@@ -22,6 +22,8 @@ type childJob struct {
 	Dir         string
 	From, Until int
 	Grace       time.Duration
+	// Temp is the child's folder for temporary files.
+	Temp string
 	// KillBefore and KillAfter are the append before or after which it kills
 	// itself, from 1; 0 is none.
 	KillBefore, KillAfter int
@@ -128,7 +130,7 @@ func startChild(t testing.TB, c childJob) *child {
 	if x.stderr, err = os.CreateTemp(t.TempDir(), "stderr"); err != nil {
 		t.Fatal(err)
 	}
-	x.cmd.Env = append(os.Environ(), childVariable+"="+string(job))
+	x.cmd.Env = append(os.Environ(), childVariable+"="+string(job), "TMPDIR="+c.Temp)
 	x.cmd.ExtraFiles, x.cmd.Stderr = []*os.File{w}, x.stderr
 	if x.stdin, err = x.cmd.StdinPipe(); err == nil {
 		err = x.cmd.Start()

@@ -43,8 +43,9 @@ func kills(t *testing.T) (n int, until string) {
 // release. The days end as if nothing had been.
 func TestKilledAtRandomPoints(t *testing.T) {
 	n, until := kills(t)
+	t.Parallel()
 	p, grace := project(t)
-	k := &killer{t: t, w: NewWorld(t, t.TempDir(), p), grace: grace, until: Moments(until), left: n, seed: uint64(time.Now().UnixNano())}
+	k := &killer{t: t, w: NewWorld(t, t.TempDir(), p), temp: t.TempDir(), grace: grace, until: Moments(until), left: n, seed: uint64(time.Now().UnixNano())}
 	if s := os.Getenv("ASSAY_SCENARIO_SEED"); s != "" {
 		var err error
 		if k.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
@@ -66,6 +67,9 @@ func TestKilledAtRandomPoints(t *testing.T) {
 		t.Errorf("it ended %d kills too early", k.left)
 	}
 	k.nothingLost()
+	if left, err := os.ReadDir(k.temp); err != nil || len(left) > 0 {
+		t.Errorf("killed processes left %d temporary files that nobody removed: %v, %v", len(left), left, err)
+	}
 	if until == "10 Sun" && k.w.Counts != Total {
 		t.Errorf("the world got %+v, want %+v", k.w.Counts, Total)
 	}
@@ -80,6 +84,7 @@ type killer struct {
 	t      *testing.T
 	w      *World
 	grace  time.Duration
+	temp   string
 	until  int
 	seed   uint64
 	random *rand.Rand
@@ -106,7 +111,7 @@ func (k *killer) round() bool {
 	if k.how == nil {
 		k.how = map[string]int{}
 	}
-	job := childJob{Dir: k.w.Dir, From: k.from, Until: k.until, Grace: k.grace}
+	job := childJob{Dir: k.w.Dir, From: k.from, Until: k.until, Grace: k.grace, Temp: k.temp}
 	// The kills that are left spread over what is left, so that all are used.
 	share := float64(max(k.until*9/10-k.from, 1)) / float64(max(k.left, 1))
 	perMoment, each := 30*time.Millisecond, 1.7

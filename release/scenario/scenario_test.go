@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,10 +14,14 @@ import (
 	"assay/release/tracker/trackertest"
 )
 
+var building sync.Mutex
+
 // project is a real Gitea's where servers may be started, else a stand-in's that
 // answers as Gitea did when it was recorded.
 func project(t *testing.T) (trackertest.Project, time.Duration) {
 	if os.Getenv("ASSAY_SERVER_TESTS") != "" {
+		building.Lock() // the first has to build it
+		defer building.Unlock()
 		return trackertest.Gitea(t)(t), time.Second
 	}
 	return trackertest.StandIn(tracker.Gitea)(t), time.Millisecond
@@ -24,6 +29,7 @@ func project(t *testing.T) (trackertest.Project, time.Duration) {
 
 // TestTenWeeks lives through the table, and looks at each evening.
 func TestTenWeeks(t *testing.T) {
+	t.Parallel()
 	p, grace := project(t)
 	w := NewWorld(t, t.TempDir(), p)
 	began := time.Now()
