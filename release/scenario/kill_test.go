@@ -56,13 +56,11 @@ func TestKilledAtRandomPoints(t *testing.T) {
 	k.random = rand.New(rand.NewPCG(k.seed, 0))
 	k.w.Fate = k.fate
 	k.w.MailCame = k.mail
-	stop := make(chan struct{})
-	reader := k.poll(stop)
+	reader := k.poll()
 	began := time.Now()
 	for k.round() {
 	}
-	close(stop)
-	polls := <-reader
+	polls := reader()
 	if k.left > 0 {
 		t.Errorf("it ended %d kills too early", k.left)
 	}
@@ -232,18 +230,24 @@ type polled struct {
 	builds map[release.BuildID]bool
 }
 
-// poll reads what is published without pause until stop is closed.
-func (k *killer) poll(stop <-chan struct{}) <-chan polled {
+// poll reads what is published without pause, until it is asked what it saw or
+// the test ends.
+func (k *killer) poll() (ask func() polled) {
 	home := k.t.TempDir()
 	keys := k.w.Reader
 	r, err := keys.another(home)
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	out := make(chan polled, 1)
+	p, stop, over := polled{builds: map[release.BuildID]bool{}}, make(chan struct{}), make(chan struct{})
+	ask = sync.OnceValue(func() polled {
+		close(stop)
+		<-over
+		return p
+	})
+	k.t.Cleanup(func() { ask() })
 	go func() {
-		p := polled{builds: map[release.BuildID]bool{}}
-		defer func() { out <- p }()
+		defer close(over)
 		for {
 			select {
 			case <-stop:
@@ -266,7 +270,7 @@ func (k *killer) poll(stop <-chan struct{}) <-chan polled {
 			}
 		}
 	}()
-	return out
+	return ask
 }
 
 // version is what the switches of a release change.
