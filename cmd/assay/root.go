@@ -36,7 +36,7 @@ Exit status: 0 accepted or done, 1 internal error, 2 bad command line or input,
 	})
 	root.AddCommand(
 		newRunCommand(), newBootCommand(), newSuitesCommand(), newSeedCommand(), newDoctorCommand(), newReportCommand(),
-		newBuildCommand(), newReleaseCommand(), newHistoryCommand(), newPolicyCommand(), newServeCommand(),
+		newBuildCommand(), newReleaseCommand(), newHistoryCommand(), newPolicyCommand(), newServeCommand(), newWorkerCommand(),
 		newDialCommand(),
 	)
 	root.AddCommand(newSubprocessCommands()...)

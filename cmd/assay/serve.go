@@ -46,6 +46,7 @@ commands reach it through this one.
   /v1/builds/STREAM[/BUILD]        builds
   /greenwave/api/v1.0/             the decision call of Greenwave
   /waiverdb/api/v1.0/              waivers in the form of WaiverDB
+  /v1/work/                        tests, for workers (assay worker)
   /metrics, /healthz               for monitoring
 
 It listens to the buses that the configuration has under intake, for builds.
@@ -77,6 +78,8 @@ type service struct {
 	intakes []*intake.Intake
 	// address is where it is reached while it runs.
 	address address
+	// desk hands out tests.
+	desk workDesk
 	// replays bounds the histories that are folded for questions about the past.
 	replays chan struct{}
 }

@@ -39,6 +39,7 @@ func (s *service) handler() http.Handler {
 	mux.HandleFunc("POST /v1/log/events", s.withToken(s.logAppend))
 	mux.Handle("/greenwave/", http.StripPrefix("/greenwave", greenwave.Handler(s.greenwavePolicies, s.greenwaveEvidence)))
 	s.waiverHandlers(mux)
+	s.workHandlers(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
