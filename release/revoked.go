@@ -73,8 +73,10 @@ func isReplaced(p *Policy, l *Line, r *Release) bool {
 func (l *Line) RevokedBefore(now time.Time) (out []*Release) {
 	present := l.LastRevoked()
 	for _, r := range slices.Backward(l.Releases) {
-		since, _ := l.WasOut(r)
-		if r.Revoked == nil || r == present || since.IsZero() || now.Sub(r.Revoked.At) > RevocationAge {
+		if r.Revoked == nil || r == present || now.Sub(r.Revoked.At) > RevocationAge {
+			continue
+		}
+		if since, _ := l.WasOut(r); since.IsZero() {
 			continue
 		}
 		if slices.ContainsFunc(l.turns, func(t Turn) bool { return t.Cause == r.Revoked.Seq }) {
