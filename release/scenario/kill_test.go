@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -123,8 +122,9 @@ func (k *killer) round() bool {
 	latest := k.from + 3 + int(3*share)
 	switch die := k.random.IntN(20); {
 	case k.left == 0:
-	case die < 7 && today.Bugs != "":
-		how, tried = "at a request to the tracker", 1+k.random.IntN(4)
+	case die < 14 && today.Bugs != "":
+		// Some five to look, and then those that change something.
+		how, tried = "at a request to the tracker", 1+k.random.IntN(8)
 	case die < 7 && today.Mails != "":
 		how, mail = "at a mail", 1
 	case die < 12:
@@ -204,8 +204,8 @@ func dayOf(is string) Day {
 	panic("no day " + is)
 }
 
-// fate kills the child when it has sent a request to the tracker: whether that
-// is done then is for the two to find out.
+// fate kills the child when it has sent a request to the tracker, which does what
+// it says and tells nobody.
 func (k *killer) fate() trackertest.Fault {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -227,6 +227,7 @@ func (k *killer) mail() {
 // polled is what a reader saw.
 type polled struct {
 	looks  int
+	last   []release.BuildID
 	builds map[release.BuildID]bool
 }
 
@@ -265,6 +266,12 @@ func (k *killer) poll() (ask func() polled) {
 				return
 			}
 			p.looks++
+			// Once there is a release there is always one.
+			if len(builds) < len(p.last) {
+				k.t.Errorf("a reader saw %v, and now %v", p.last, builds)
+				return
+			}
+			p.last = builds
 			for _, b := range builds {
 				p.builds[b] = true
 			}
@@ -313,9 +320,6 @@ func look(ctx context.Context, r *Reader) (builds []release.BuildID, err error) 
 // offered fetches every image that the page offers.
 func (r *Reader) offered(ctx context.Context, s release.Stream) error {
 	page, err := r.get(ctx, "streams/"+string(s)+"/index.html")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package trackertest
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -55,7 +56,9 @@ func NewLine(t testing.TB, target string, fate func(n int) Fault) *Line {
 			http.Error(w, `{"message":"not so fast"}`, http.StatusTooManyRequests)
 			return
 		}
-		out, err := http.NewRequestWithContext(r.Context(), r.Method, target+r.URL.RequestURI(), r.Body)
+		// What a client has sent is done, though it may be killed before it hears of
+		// it.
+		out, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, target+r.URL.RequestURI(), r.Body)
 		if err != nil {
 			t.Errorf("proxy: %v", err)
 			return
