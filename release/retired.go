@@ -110,6 +110,9 @@ func retireEffects(p *Policy, s *State, l *Line, print string, add func(Effect))
 			continue
 		}
 		t := p.Targets[i]
+		if s.hasUnnamed(t) {
+			continue
+		}
 		k := key(EffectPublish, t.Name, StepRetire, r.seq)
 		if x := l.Effect(k); x.Done != nil || x.Dropped != nil {
 			continue
@@ -123,6 +126,23 @@ func retireEffects(p *Policy, s *State, l *Line, print string, add func(Effect))
 		}
 		add(Effect{Key: k, Kind: EffectPublish, Target: t.Name, Publish: w})
 	}
+}
+
+// hasUnnamed reports whether a stream is between bringing its commits to a target
+// and its refs naming them. Until then nobody but the publisher knows of a commit
+// that a fallback was given anew, and to remove it would leave readers with what
+// was revoked.
+func (s *State) hasUnnamed(t Target) bool {
+	if len(t.Steps) > 0 && !slices.Contains(t.Steps, StepRefs) {
+		return false
+	}
+	for _, l := range s.streams {
+		refs := l.Effect(publishKey(t, l.cause, StepRefs))
+		if l.Effect(publishKey(t, l.cause, StepObjects)).Done != nil && refs.Done == nil && refs.Dropped == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // keptCommits are the ostree commits that a target needs: those of releases of

@@ -109,6 +109,55 @@ func TestRetiredBuildThatComesBack(t *testing.T) {
 	}
 }
 
+// TestNothingIsRetiredBetweenObjectsAndRefs: a fallback may have a commit at the
+// target that no event has named yet, of this stream or of another.
+func TestNothingIsRetiredBetweenObjectsAndRefs(t *testing.T) {
+	for name, of := range map[string]release.Stream{"the stream itself": stream, "another": "another"} {
+		h := fourPublished(t)
+		retiring, falling := h.Policy, releasetest.Policy(of)
+		h.MustSay(retire("20261102_01"))
+		h.Policy = falling
+		if of != stream {
+			h.Tested("20261102_01").Next()
+			settle(h)
+			h.Now = h.Now.AddDate(0, 0, 14)
+			h.Tested("20261116_01").Next()
+			settle(h)
+		}
+		h.Add(time.Minute).MustSay(&release.ReleaseRevoked{Build: h.Out(), Word: releasetest.Word("eats disks")})
+		// do takes one step, when it is offered.
+		do := func(p *release.Policy, step release.Step) bool {
+			for _, e := range release.Effects(p, h.State, h.Now) {
+				if e.Publish == nil || e.Publish.Step != step {
+					continue
+				}
+				ev, err := release.NewEvent(p.Stream, h.Now, release.Self, e.Done(release.Receipt{}))
+				if err == nil {
+					err = h.State.Update(t.Context(), h.Log, func(*release.State) ([]release.Event, error) { return []release.Event{ev}, nil })
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return true
+			}
+			return false
+		}
+		if !do(retiring, release.StepPages) || !do(falling, release.StepStage) || !do(falling, release.StepObjects) {
+			t.Fatalf("%s: steps are missing", name)
+		}
+		if do(retiring, release.StepRetire) {
+			t.Errorf("%s: files are removed while no ref names what was brought", name)
+		}
+		if !do(falling, release.StepRefs) {
+			t.Fatalf("%s: the refs are not moved", name)
+		}
+		do(retiring, release.StepPages)
+		if !do(retiring, release.StepRetire) {
+			t.Errorf("%s: nothing is removed ever after", name)
+		}
+	}
+}
+
 // TestDatesThatPeopleSkip have begun, and have no release.
 func TestDatesThatPeopleSkip(t *testing.T) {
 	h := releasetest.NewHistory(t, stream)
