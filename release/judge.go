@@ -390,7 +390,7 @@ func (v *verdict) follows(ans *TestAnswered) bool {
 		}
 	}
 	for _, c := range ans.Cases {
-		add(reports.Case{ID: c.Check, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking, Known: c.Known})
+		add(reports.Case{ID: c.Check, Outcome: c.Outcome, Fault: c.Fault, Blocking: c.Blocking, Inapplicable: c.Inapplicable, Known: c.Known})
 	}
 	for _, name := range ans.Empty {
 		if v.p.blocking(v.a.ID, reports.CaseID(name+"/"), true) {

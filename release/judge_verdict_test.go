@@ -43,6 +43,9 @@ func TestVerdictNeedsItsCase(t *testing.T) {
 		"rejected, and a question without an answer": func(p *release.Policy, a *release.TestAnswered) {
 			p.Criteria, a.Verdict, a.Cases = advisory, reports.Rejected, []release.Case{releasetest.Errored("odd/one")}
 		},
+		"undecided, and a criterion of another kind of image": func(_ *release.Policy, a *release.TestAnswered) {
+			a.Verdict, a.Cases = reports.Undecided, []release.Case{{Check: "layering/install", Outcome: reports.Skipped, Inapplicable: true, Blocking: true}}
+		},
 	} {
 		if j := judged(t, change); j.Standing == release.Good {
 			t.Errorf("%s: the build passes", name)

@@ -289,7 +289,7 @@ func (w *wait) settle(ctx context.Context, l *link) error {
 	if err != nil {
 		return err
 	}
-	id := r.Line()
+	id := bootIDOf(r)
 	if w.notBoot != "" && id == w.notBoot {
 		return errOldBoot
 	}

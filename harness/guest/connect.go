@@ -78,12 +78,12 @@ func (s *SSH) again(ctx context.Context, limit time.Duration) (*link, error) {
 		l.close(err)
 		return nil, err
 	}
-	if was := s.BootID(); r.Line() != was {
-		err := &RestartedError{Was: was, Is: r.Line()}
+	if was := s.BootID(); bootIDOf(r) != was {
+		err := &RestartedError{Was: was, Is: bootIDOf(r)}
 		l.close(err)
 		return nil, err
 	}
-	s.adopt(l, r.Line())
+	s.adopt(l, bootIDOf(r))
 	return l, nil
 }
 

@@ -3,6 +3,7 @@ package guest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,5 +54,28 @@ func TestResumeSaysWhatFailed(t *testing.T) {
 	defer cancel()
 	if _, err := guest.Resume(ctx, srv.Config()); !errors.As(err, &hostKey) {
 		t.Errorf("another host key: %v", err)
+	}
+}
+
+// TestResumeWantsABootID: without one, a reboot could never be told.
+func TestResumeWantsABootID(t *testing.T) {
+	t.Parallel()
+	srv := guesttest.NewServer(t)
+	says := ""
+	srv.On(func(e *guesttest.Exec) bool {
+		fmt.Fprint(e.Stdout, says)
+		return true
+	})
+	if _, err := guest.Resume(t.Context(), srv.Config()); err == nil || !strings.Contains(err.Error(), "is no boot id") {
+		t.Errorf("no boot id: %v", err)
+	}
+	says = "Welcome to the host.\n" + srv.BootID() + "\n"
+	g, err := guest.Resume(t.Context(), srv.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if g.BootID() != srv.BootID() {
+		t.Errorf("a shell that says something first: boot id %q", g.BootID())
 	}
 }

@@ -17,6 +17,15 @@ func says(script, out string) func(*guesttest.Fake, *check.Env) {
 	}
 }
 
+// asking is a degraded system with fwupd-refresh.service among what failed, and
+// how that ended.
+func asking(listing, result string) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, env *check.Env) {
+		says(runningScript, listing)(g, env)
+		g.On("systemctl", "show", guesttest.Rest).Prints("Id=fwupd-refresh.service\nResult=" + result + "\n")
+	}
+}
+
 // lacks is the case of an image without the program that the script needs.
 func lacks(script string) suitetest.Case {
 	return suitetest.Case{Name: "not shipped", Want: reports.Skipped, Says: []string{"ships no"},
@@ -32,9 +41,11 @@ func TestSystemRunning(t *testing.T) {
 		}},
 		{Name: "degraded", Want: reports.Failed, Says: []string{"degraded", "kdump.service, network.service"},
 			Guest: says(runningScript, "degraded\nkdump.service loaded failed failed Crash\n● network.service loaded failed failed LSB\n")},
-		{Name: "degraded by want of the internet", Guest: says(runningScript, "degraded\nfwupd-refresh.service loaded failed failed Refresh fwupd metadata and update motd\n")},
+		{Name: "degraded by want of the internet", Guest: asking("degraded\nfwupd-refresh.service loaded failed failed Refresh fwupd metadata and update motd\n", "exit-code\nExecMainStatus=1")},
+		{Name: "degraded by a program that is not there", Want: reports.Failed, Says: []string{"failed fwupd-refresh.service"},
+			Guest: asking("degraded\nfwupd-refresh.service loaded failed failed Refresh fwupd metadata and update motd\n", "exit-code\nExecMainStatus=203")},
 		{Name: "degraded by that and more", Want: reports.Failed, Says: []string{"failed kdump.service"},
-			Guest: says(runningScript, "degraded\nfwupd-refresh.service loaded failed failed Refresh\nkdump.service loaded failed failed Crash\n")},
+			Guest: asking("degraded\nfwupd-refresh.service loaded failed failed Refresh\nkdump.service loaded failed failed Crash\n", "timeout\nExecMainStatus=0")},
 		{Name: "degraded by nobody", Want: reports.Failed, Guest: says(runningScript, "degraded\n")},
 		{Name: "never ends", Want: reports.Failed, Says: []string{"still waiting for foo.service, multi-user.target"},
 			Guest: says(runningScript, "starting\n1 multi-user.target start waiting\n88 foo.service start running\n")},
@@ -56,9 +67,11 @@ func TestFailedUnits(t *testing.T) {
 		{Name: "none", Guest: with("", "")},
 		{Name: "exit status", Want: reports.Failed, Says: []string{"unit foo.service failed: exit status 3"}, Shows: []string{"cannot open /x"},
 			Guest: with("foo.service loaded failed failed Foo\n", "Id=foo.service\nResult=exit-code\nExecMainStatus=3\n")},
-		{Name: "asks the internet", Guest: with("rpm-ostree-countme.service loaded failed failed Weekly rpm-ostree Count Me reporting\n", "")},
+		{Name: "asks the internet", Guest: with("rpm-ostree-countme.service loaded failed failed Weekly rpm-ostree Count Me reporting\n", "Id=rpm-ostree-countme.service\nResult=exit-code\nExecMainStatus=1\n")},
+		{Name: "asks the internet, and crashes", Want: reports.Failed, Says: []string{"rpm-ostree-countme.service failed"},
+			Guest: with("rpm-ostree-countme.service loaded failed failed Weekly rpm-ostree Count Me reporting\n", "Id=rpm-ostree-countme.service\nResult=core-dump\nExecMainStatus=11\n")},
 		{Name: "asks the internet, and another", Want: reports.Failed, Says: []string{"unit foo.service failed: exit status 3"},
-			Guest: with("fwupd-refresh.service loaded failed failed Refresh\nfoo.service loaded failed failed Foo\n", "Id=foo.service\nResult=exit-code\nExecMainStatus=3\n")},
+			Guest: with("fwupd-refresh.service loaded failed failed Refresh\nfoo.service loaded failed failed Foo\n", "Id=fwupd-refresh.service\nResult=exit-code\nExecMainStatus=1\n\nId=foo.service\nResult=exit-code\nExecMainStatus=3\n")},
 		{Name: "two", Want: reports.Failed, Says: []string{"2 units failed", "a.mount (result resources)", "foo.service (crashed with signal 11)"},
 			Guest: with("● foo.service loaded failed failed Foo\na.mount loaded failed failed A\n",
 				"Id=foo.service\nResult=core-dump\nExecMainStatus=11\n\nId=a.mount\nResult=resources\n")},

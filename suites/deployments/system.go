@@ -22,13 +22,20 @@ func System(ctx context.Context, g guest.Guest) (state, failed string, err error
 		return "", "", err
 	}
 	state, list, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	var kept []string
+	lines := map[string]string{}
+	var units, kept []string
 	for _, l := range probe.Lines(list) {
-		if !probe.AsksOutside(strings.Fields(l)[0]) {
-			kept = append(kept, l)
-		}
+		unit := strings.Fields(l)[0]
+		lines[unit], units = l, append(units, unit)
 	}
-	if state == "degraded" && len(kept) == 0 && list != "" {
+	counts, passed, err := probe.Held(ctx, g, units)
+	if err != nil {
+		return "", "", err
+	}
+	for _, u := range counts {
+		kept = append(kept, lines[u])
+	}
+	if state == "degraded" && len(kept) == 0 && len(passed) > 0 {
 		state = "running"
 	}
 	return state, strings.Join(kept, "\n"), nil

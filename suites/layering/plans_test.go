@@ -126,10 +126,12 @@ func TestKindOfHost(t *testing.T) {
 		plans []plan
 		want  bool
 	}{
-		{"no packages", []host.Tool{host.OSTree}, []plan{db("none\n")}, true},
-		{"packages", []host.Tool{host.OSTree}, []plan{db("/usr/share/rpm\n")}, false},
-		{"follows a container image", []host.Tool{host.Bootc}, []plan{func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanStatus(t, g, host.Bootc, []host.Deployment{image}) }}, true},
-		{"bootc fails", []host.Tool{host.Bootc}, []plan{fails(1, "no\n", "bootc", "status", "--json"), db("/usr/share/rpm\n")}, false},
+		{"no packages", []host.Tool{host.OSTree}, []plan{db("")}, true},
+		{"rpm-ostree without its program", []host.Tool{host.OSTree}, []plan{db("/etc/rpm-ostreed.conf\n")}, false},
+		{"packages", []host.Tool{host.OSTree}, []plan{db("database /usr/share/rpm\n")}, false},
+		{"follows a container image", []host.Tool{host.Bootc}, []plan{db("database /usr/share/rpm\n"), func(g *guesttest.Fake, _ *check.Env) { hosttest.PlanStatus(t, g, host.Bootc, []host.Deployment{image}) }}, true},
+		{"bootc fails", []host.Tool{host.Bootc}, []plan{fails(1, "no\n", "bootc", "status", "--json"), db("database /usr/share/rpm\n")}, false},
+		{"follows an image, and has lost rpm-ostree", []host.Tool{host.Bootc}, []plan{db("the package rpm-ostree\ndatabase /usr/share/rpm\n")}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g, env := guesttest.New(t), suitetest.Env()
@@ -149,7 +151,7 @@ var (
 	noTool = suitetest.Case{Name: "no tool", Want: reports.Skipped, Says: []string{"the image has no rpm-ostree"},
 		Guest: func(g *guesttest.Fake, _ *check.Env) {
 			hosttest.PlanTools(g, host.OSTree)
-			g.On("sh", "-c", guesttest.Containing("rpmdb.sqlite"), guesttest.Rest).Prints("/usr/share/rpm\n")
+			g.On("sh", "-c", guesttest.Containing("rpmdb.sqlite"), guesttest.Rest).Prints("database /usr/share/rpm\n")
 		}}
 	noPackages = suitetest.Case{Name: "no packages", Want: reports.Skipped, Says: []string{"no packages are served"},
 		Guest: on(func(_ *guesttest.Fake, env *check.Env) { env.Packages = nil })}

@@ -397,7 +397,7 @@ func (s *Server) exec(e *Exec) {
 	switch {
 	case strings.Contains(e.Line, "/proc/sys/kernel/random/boot_id"):
 		fmt.Fprintln(e.Stdout, s.BootID())
-		if strings.Contains(e.Line, "; sudo ") && sw.NoSudo {
+		if strings.Contains(e.Line, "&& sudo ") && sw.NoSudo {
 			fmt.Fprintln(e.Stderr, "sudo: a password is required")
 			e.Exit = 1
 		}
