@@ -37,8 +37,9 @@ var expectedListeners = []expectedListener{
 	{"tcp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5353", []string{"systemd-resolve", "avahi-daemon"}},
-	// Both ask from a port of their own, which stays open for the answers.
-	{"udp", "", []string{"avahi-daemon", "dhclient"}},
+	// These ask from a port of their own, which stays open for the answers. The
+	// kernel keeps 15 characters of a program's name.
+	{"udp", "", []string{"avahi-daemon", "dhclient", "systemd-timesyn", "systemd-resolve", "systemd-network", "NetworkManager", "chronyd", "ntpd"}},
 }
 
 var ssProcess = regexp.MustCompile(`\("([^"]+)"`)

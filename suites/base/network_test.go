@@ -32,6 +32,7 @@ tcp   LISTEN 0      4096               0.0.0.0:5355      0.0.0.0:*    users:(("s
 		{Name: "mDNS and an old DHCP client", Guest: says(listenScript, usual+"udp UNCONN 0 0 *:68 *:* users:((\"dhclient\",pid=9,fd=6))\n"+
 			"udp UNCONN 0 0 *:47126 *:* users:((\"dhclient\",pid=9,fd=20))\nudp UNCONN 0 0 0.0.0.0:5353 0.0.0.0:* users:((\"avahi-daemon\",pid=7,fd=12))\n"+
 			"udp UNCONN 0 0 [::]:51413 [::]:* users:((\"avahi-daemon\",pid=7,fd=15))\n")},
+		{Name: "asks for the time", Guest: says(listenScript, usual+"udp UNCONN 0 0 0.0.0.0:54593 0.0.0.0:* users:((\"systemd-timesyn\",pid=9,fd=12))\n")},
 		{Name: "a nameless port", Want: reports.Failed, Says: []string{"an unknown process on udp port 51413"}, Guest: says(listenScript, "udp UNCONN 0 0 [::]:51413 [::]:*\n")},
 		{Name: "rpcbind", Want: reports.Failed, Says: []string{"rpcbind on udp port 111 (0.0.0.0)"},
 			Guest: says(listenScript, usual+"udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n")},
