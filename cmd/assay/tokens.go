@@ -68,7 +68,7 @@ func (h holder) mayRecord(e release.Event) error {
 		return fmt.Errorf("nobody speaks for the stage itself")
 	case !strings.HasPrefix(e.ID, fmt.Sprintf("%s:%s:", e.Type, e.Stream)):
 		// Or one could take the id of an event that the stage is to record.
-		return fmt.Errorf("an event of this type and stream has an id that begins with %s:%s:", e.Type, e.Stream)
+		return fmt.Errorf("event id %.80q is not of its type and stream: want %s:%s: and more", e.ID, e.Type, e.Stream)
 	case h.name != "*" && (e.Actor.Name != h.name || e.Actor.Kind != kind):
 		return fmt.Errorf("the token is of the %s %s, and the event of the %s %s", kind, h.name, e.Actor.Kind, e.Actor)
 	}
