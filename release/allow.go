@@ -137,6 +137,9 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 	case *PolicySet:
 		return errors.New("the stage itself records the policy it goes by")
 	case *BuildSeen:
+		if err := allowDay(e.Actor, f, now); err != nil {
+			return err
+		}
 		if b := l.Build(f.Build); b != nil && b.Compose != "" && f.Compose != "" && b.Compose != f.Compose {
 			return fmt.Errorf("%s is the number of compose %s already", f.Build, b.Compose)
 		}
@@ -153,6 +156,23 @@ func allow(p *Policy, s *State, e Event, now time.Time) error {
 		return errors.Join(p.isRebuilder(e.Actor), p.has(e.Actor, MayAnnounce))
 	case *BuildFailed, *PackagesListed:
 		return p.has(e.Actor, MayAnnounce)
+	}
+	return nil
+}
+
+// maxAhead is how far ahead of ours the clock of those who make builds may be: a
+// day for their time zone, and one more.
+const maxAhead = 48 * time.Hour
+
+// allowDay refuses builds that are to come. Once one was released, none that is
+// made before its day would be newer. A person may give a build any number.
+func allowDay(by Actor, f *BuildSeen, now time.Time) error {
+	limit := now.Add(maxAhead).UTC()
+	switch {
+	case f.Created.After(limit):
+		return fmt.Errorf("%s says it was created at %s, and it is %s now: correct the clock, or the announcement", f.Build, f.Created.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case by.Kind != Person && f.Build.Date() > limit.Format("20060102"):
+		return fmt.Errorf("%s is the number of a day to come, and today is %s: correct the clock, or the announcement", f.Build, now.UTC().Format(time.DateOnly))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"assay/artifact"
 	"assay/release"
@@ -97,6 +98,33 @@ func TestRebuildsAreRefusedAtTheDoor(t *testing.T) {
 			if (err == nil) != (by.Name == "cbs" || f == release.Fact(own)) || err != nil && !strings.Contains(err.Error(), "rebuilds of down come from the machine cbs") {
 				t.Errorf("%s by %s: %v", f.Type(), by, err)
 			}
+		}
+	}
+}
+
+// TestBuildsAreOfNoDayToCome: a clock that runs ahead makes no build that none
+// after it is newer than.
+func TestBuildsAreOfNoDayToCome(t *testing.T) {
+	h := releasetest.NewHistory(t, stream)
+	for _, c := range []struct {
+		by      release.Actor
+		build   release.BuildID
+		created time.Duration
+		want    string
+	}{
+		{machine("koji"), "20261104_01", 48 * time.Hour, ""},
+		{machine("koji"), "20261102_01", 49 * time.Hour, "says it was created at"},
+		{releasetest.Alice, "20261102_01", 49 * time.Hour, "says it was created at"},
+		{machine("koji"), "20261105_01", 0, "a day to come"},
+		{releasetest.Alice, "20261105_01", 0, ""},
+	} {
+		e, err := release.NewEvent(stream, h.Now, c.by, releasetest.BuildSeen(h.Policy, c.build, h.Now.Add(c.created)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = release.Allow(h.Policy, h.State, e, h.Now)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, release.ErrNotAllowed) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s created %s from now by %s: %v, want %q", c.build, c.created, c.by, err, c.want)
 		}
 	}
 }

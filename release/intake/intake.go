@@ -33,6 +33,9 @@ type Intake struct {
 	// message is put off, and patience how often.
 	fetchTime, later time.Duration
 	patience         int
+	// held and failing are what Run keeps of a queue that is given.
+	held    []held
+	failing map[fingerprint]time.Time
 	// before is called before a message is acknowledged; tests crash there.
 	before func()
 }
@@ -63,36 +66,50 @@ func (in *Intake) policy(s release.Stream) *release.Policy {
 	return &release.Policy{Stream: s}
 }
 
-// take has what a message tells recorded. Taken again, it changes nothing.
+// take has what a message tells recorded. Taken again, it changes nothing. What
+// one stream refuses keeps no other from its news.
 func (in *Intake) take(ctx context.Context, m message) error {
 	all, err := in.read(ctx, m)
-	if err != nil {
-		return err
-	}
+	errs := []error{err}
 	for _, n := range all {
-		said := ""
-		err := in.o.Record.Bring(ctx, in.policy(n.stream), in.actor(), func(s *release.State) ([]release.Fact, error) {
-			f := n.fact(s.Line(n.stream))
-			if f == nil {
-				return nil, nil
-			}
-			if err := f.Validate(); err != nil {
-				return nil, refuse("%s %s: %w", n.stream, f.Type(), err)
-			}
-			said = string(f.Type())
-			return []release.Fact{f}, nil
-		})
-		if errors.Is(err, release.ErrNotAllowed) {
-			err = refuse("%w", err)
-		}
-		if err != nil {
-			return err
-		}
-		if said != "" {
-			in.o.Tell("%s: %s from %s (%s)", n.stream, said, in.name, n.compose())
+		errs = append(errs, in.record(ctx, n))
+	}
+	var refused, mending []error
+	for _, err := range errs {
+		switch {
+		case errors.Is(err, errRefused):
+			refused = append(refused, err)
+		case err != nil:
+			mending = append(mending, err)
 		}
 	}
-	return nil
+	if len(mending) > 0 {
+		return errors.Join(mending...) // what is refused is refused again
+	}
+	return errors.Join(refused...)
+}
+
+// record adds what a message tells of one stream.
+func (in *Intake) record(ctx context.Context, n news) error {
+	said := ""
+	err := in.o.Record.Bring(ctx, in.policy(n.stream), in.actor(), func(s *release.State) ([]release.Fact, error) {
+		f, err := n.fact(s.Line(n.stream))
+		if f == nil || err != nil {
+			return nil, err
+		}
+		if err := f.Validate(); err != nil {
+			return nil, refuse("%s %s: %w", n.stream, f.Type(), err)
+		}
+		said = string(f.Type())
+		return []release.Fact{f}, nil
+	})
+	if errors.Is(err, release.ErrNotAllowed) {
+		err = refuse("%w", err)
+	}
+	if err == nil && said != "" {
+		in.o.Tell("%s: %s from %s (%s)", n.stream, said, in.name, n.compose())
+	}
+	return err
 }
 
 func (n news) compose() string {
@@ -103,16 +120,19 @@ func (n news) compose() string {
 }
 
 // fact is what the history lacks of the news, nil when it has it all.
-func (n news) fact(l *release.Line) release.Fact {
+func (n news) fact(l *release.Line) (release.Fact, error) {
 	if n.failed != nil {
 		for _, f := range l.Failures {
 			if !f.Missing && f.Compose == n.failed.Compose {
-				return nil
+				return nil, nil
 			}
 		}
-		return n.failed
+		return n.failed, nil
 	}
 	part := *n.seen
+	if err := isOvertaken(l, part.Compose); err != nil {
+		return nil, err
+	}
 	part.Build = l.NextBuildID(part.Compose, n.day)
 	b := l.Build(part.Build)
 	if b != nil && !b.Created.IsZero() {
@@ -124,7 +144,22 @@ func (n news) fact(l *release.Line) release.Fact {
 		}
 	}
 	if b.Holds(&part) {
+		return nil, nil
+	}
+	return &part, nil
+}
+
+// isOvertaken refuses a compose that has no number while a later respin of its
+// day has one: its own would be higher, and it would count as the newer build.
+func isOvertaken(l *release.Line, compose string) error {
+	base, respin, ok := respinOf(compose)
+	if !ok || l.ByCompose(compose) != nil {
 		return nil
 	}
-	return &part
+	for b := range l.Builds() {
+		if other, n, ok := respinOf(b.Compose); ok && other == base && n > respin {
+			return refuse("compose %s is older than %s, which has the number %s already", compose, b.Compose, b.ID)
+		}
+	}
+	return nil
 }

@@ -66,6 +66,7 @@ func config(server string) Config {
 
 func newBench(t testing.TB) *bench {
 	b := &bench{History: releasetest.NewHistory(t, stream), files: map[string]string{}}
+	b.Now = sent.Add(36 * time.Hour)
 	b.Policy.Refs = []release.Glob{"fedora/43/*"}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
@@ -292,6 +293,78 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		}
 		if n := b.State.Head().Seq; n != 1 {
 			t.Errorf("%s: %d events", name, n)
+		}
+	}
+}
+
+// TestOneStreamRefusesAndOthersTakeIt, and what may yet be mended is not given up
+// for what is refused.
+func TestOneStreamRefusesAndOthersTakeIt(t *testing.T) {
+	b := newBench(t)
+	b.usual(compose)
+	first := b.in.config.Streams[0]
+	for _, name := range []release.Stream{"closed", "muddled", "open"} {
+		s := first
+		s.Stream = name
+		p := releasetest.Policy(name)
+		switch name {
+		case "closed":
+			p.Overrides = append(p.Overrides, release.Permission{Machines: []release.Glob{"koji"}, May: []release.Override{release.MayAnnounce}})
+		case "muddled": // several images are one artifact
+			s.Images = []ImageConfig{{Kind: "qcow2"}}
+		}
+		b.in.config.Streams = append(b.in.config.Streams, s)
+		b.in.o.Policies = append(b.in.o.Policies, p)
+	}
+	b.in.config.Streams = b.in.config.Streams[1:]
+	err := b.in.take(t.Context(), status(compose, "FINISHED"))
+	if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "does not let") || !strings.Contains(err.Error(), "both are qcow2") {
+		t.Errorf("%v", err)
+	}
+	for name, want := range map[release.Stream]bool{"closed": false, "muddled": false, "open": true} {
+		if got := b.State.Line(name).ByCompose(compose) != nil; got != want {
+			t.Errorf("%s has it: %v", name, got)
+		}
+	}
+	b.fails = errors.New("disk full")
+	if err := b.in.take(t.Context(), status(compose, "FINISHED")); err == nil || errors.Is(err, errRefused) {
+		t.Errorf("what may be mended is given up: %v", err)
+	}
+}
+
+// TestBuildsToCome are refused, whether the clock of a compose or of a message is
+// wrong.
+func TestBuildsToCome(t *testing.T) {
+	b := newBench(t)
+	const late = "Fedora-Cloud-43-21261121.n.0"
+	b.usual(late)
+	b.usual(compose)
+	m := status(compose, "FINISHED")
+	m.sent = b.Now.Add(49 * time.Hour)
+	for want, m := range map[string]message{"number of a day to come": status(late, "FINISHED"), "says it was created at": m} {
+		if err := b.in.take(t.Context(), m); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// TestComposesThatWereOvertaken get no number that is higher than their
+// successor's.
+func TestComposesThatWereOvertaken(t *testing.T) {
+	b := newBench(t)
+	id := func(rest string) string { return "Fedora-Cloud-43-" + rest }
+	for _, c := range []struct{ compose, number string }{
+		{id("20261121.n.9"), "20261121_01"}, {id("20261121.n.10"), "20261121_02"}, {id("20261121.n.8"), ""}, {id("20261121.n.9"), "20261121_01"},
+		{id("20261120.n.1"), "20261120_01"}, {id("20261120.n.0"), ""}, {id("20261121.n.11"), "20261121_03"},
+	} {
+		b.usual(c.compose)
+		err := b.in.take(t.Context(), status(c.compose, "FINISHED"))
+		got := b.State.Line(stream).ByCompose(c.compose)
+		switch {
+		case c.number == "" && (!errors.Is(err, errRefused) || !strings.Contains(err.Error(), "is older than") || got != nil):
+			t.Errorf("%s: %v, %v", c.compose, got, err)
+		case c.number != "" && (err != nil || got == nil || string(got.ID) != c.number):
+			t.Errorf("%s: %v, %v", c.compose, got, err)
 		}
 	}
 }

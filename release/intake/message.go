@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,7 +59,8 @@ type news struct {
 	failed *release.BuildFailed
 }
 
-// read is what a message tells; nothing when it is about nothing of ours.
+// read is what a message tells; nothing when it is about nothing of ours. What
+// cannot be read for one stream is an error beside what it tells of others.
 func (in *Intake) read(ctx context.Context, m message) ([]news, error) {
 	if len(m.body) > maxBody {
 		return nil, refuse("it has %d bytes, more than %d", len(m.body), maxBody)
@@ -99,6 +101,17 @@ func composeOf(id, said string) (day time.Time, kind string, err error) {
 		kind = said
 	}
 	return day, kind, nil
+}
+
+// respinOf splits a compose's id into what all respins of its day share, and the
+// number that counts them.
+func respinOf(id string) (base string, respin uint64, ok bool) {
+	if len(id) > 200 || !composeID.MatchString(id) {
+		return "", 0, false
+	}
+	at := strings.LastIndexByte(id, '.')
+	respin, err := strconv.ParseUint(id[at+1:], 10, 64)
+	return id[:at], respin, err == nil
 }
 
 // when is a moment of a compose: when the message was sent, or else its day.
@@ -150,12 +163,12 @@ func (in *Intake) status(ctx context.Context, m message) (out []news, err error)
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	for _, s := range streams {
 		artifacts, err := s.artifacts(images, place)
-		if err != nil {
-			return nil, refuse("compose %s: %w", body.Compose, err)
-		}
 		switch {
+		case err != nil:
+			errs = append(errs, refuse("compose %s, %s: %w", body.Compose, s.Stream, err))
 		case len(s.Images) == 0: // its builds are announced otherwise
 		case len(artifacts) == 0:
 			out = append(out, in.fails(s.Stream, day, m, body.Compose, body.Status, "none of its images is one of the stream's", body.Location))
@@ -163,7 +176,7 @@ func (in *Intake) status(ctx context.Context, m message) (out []news, err error)
 			out = append(out, news{stream: s.Stream, day: day, seen: &release.BuildSeen{Compose: body.Compose, Created: m.when(day), Artifacts: artifacts}})
 		}
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 func (in *Intake) fails(s release.Stream, day time.Time, m message, compose, status, reason, log string) news {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func TestRabbitBringsBuilds(t *testing.T) {
 		in, err := New("pungi", cfg, Options{Policies: []*release.Policy{b.Policy}, Record: c, Tell: func(format string, args ...any) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, strings.TrimSpace(format))
+			told = append(told, fmt.Sprintf(format, args...))
 			t.Logf(format, args...)
 		}})
 		if err != nil {
@@ -159,18 +160,109 @@ func TestRabbitBringsBuilds(t *testing.T) {
 	}
 	_ = kept.Ack(false)
 
+	// A queue that somebody removed is made anew, and no message is lost.
+	if _, err := ch.QueueDelete(in.rejected(), false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	publish(message{topicStatus, sent, []byte(`{"compose_id": "y`)})
+	wait("the malformed one is kept all the same", func() bool {
+		probe, err := conn.Channel()
+		if err != nil {
+			return false
+		}
+		defer probe.Close()
+		q, err := probe.QueueDeclarePassive(in.rejected(), true, false, false, false, nil)
+		return err == nil && q.Messages == 1
+	})
+	if _, err := ch.QueuePurge(in.rejected(), false); err != nil {
+		t.Fatal(err)
+	}
+
 	// What never mends is rejected in the end.
 	publish(status("Fedora-Cloud-43-20261123.n.0", "FINISHED"))
 	wait("it is given up", func() bool { return length(in.rejected()) == 1 })
 	stop()
 	mu.Lock()
 	defer mu.Unlock()
-	for _, want := range []string{"rejected a message", "put off a message", "tries"} {
+	for _, want := range []string{"rejected a message", "put off a message", "tries", "assay-test.rejected is gone (NO_ROUTE)"} {
 		if !strings.Contains(strings.Join(told, "\n"), want) {
 			t.Errorf("nobody was told: %q in %q", want, told)
 		}
 	}
 	if b1 := b.State.Line(stream).ByCompose(compose); b1.Contradiction != "" || len(b1.Artifacts) != 2 || len(b1.Commits) != 1 {
 		t.Errorf("%+v", b1)
+	}
+}
+
+// TestRabbitGivenQueue is a broker whose owner made the queue: what cannot be
+// taken yet stands in nobody's way, and is rejected in the end.
+func TestRabbitGivenQueue(t *testing.T) {
+	address := servertest.RabbitMQ(t)
+	t.Setenv("ASSAY_TEST_BUS", "guest")
+	b := newBench(t)
+	b.usual(compose)
+	c := &counted{bench: b}
+	cfg := b.in.config
+	cfg.URL, cfg.Secret, cfg.Given = "amqp://guest@"+address+"/%2F", credentials.Secret{PasswordEnv: "ASSAY_TEST_BUS"}, true
+	conn, err := amqp.Dial("amqp://guest:guest@" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string]amqp.Table{cfg.Queue: {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}, "dead": nil} {
+		if _, err := ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ch.QueueBind(cfg.Queue, cfg.TopicPrefix+".#", "amq.topic", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	broken := make(chan string, 100)
+	in, err := New("pungi", cfg, Options{Policies: []*release.Policy{b.Policy}, Record: c, Tell: func(format string, args ...any) {
+		t.Logf(format, args...)
+		if line := fmt.Sprintf(format, args...); strings.Contains(line, "cannot learn of builds") {
+			broken <- line
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.later, in.patience = 300*time.Millisecond, 10
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() { in.Run(ctx); close(over) }()
+	defer func() { cancel(); <-over }()
+	for _, m := range []message{status("Fedora-Cloud-43-20261123.n.0", "FINISHED"), status(compose, "FINISHED")} {
+		if err := ch.PublishWithContext(t.Context(), "amq.topic", cfg.TopicPrefix+"."+m.topic, false, false, amqp.Publishing{Body: m.body, Timestamp: m.sent}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dead := func() int {
+		t.Helper()
+		q, err := ch.QueueDeclarePassive("dead", true, false, false, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.Messages
+	}
+	for end := time.Now().Add(time.Minute); dead() == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("what never mends is never given up")
+		}
+		if dead() > 0 && c.events() < 2 {
+			t.Error("a build waits behind what cannot be taken")
+		}
+	}
+	if got := c.events(); got != 2 {
+		t.Errorf("%d events, want 2", got)
+	}
+	select {
+	case line := <-broken:
+		t.Error(line)
+	default:
 	}
 }

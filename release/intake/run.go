@@ -55,7 +55,7 @@ func (in *Intake) listen(ctx context.Context) error {
 		err = ch.Confirm(false)
 	}
 	if err == nil {
-		err = ch.Qos(1, 0, false)
+		err = ch.Qos(in.atOnce(), 0, false)
 	}
 	if err == nil && !in.config.Given {
 		err = in.declare(ch)
@@ -68,10 +68,10 @@ func (in *Intake) listen(ctx context.Context) error {
 		return err
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-	for d := range deliveries {
-		if err := in.handle(ctx, ch, d); err != nil {
-			return err // and the message comes again
-		}
+	p := &passer{ch: ch, returned: ch.NotifyReturn(make(chan amqp.Return, 1))}
+	in.held = nil // the broker has them back
+	if err := in.consume(ctx, p, deliveries); err != nil {
+		return err
 	}
 	select {
 	case e := <-closed:
@@ -81,6 +81,31 @@ func (in *Intake) listen(ctx context.Context) error {
 	default:
 	}
 	return errors.New("the connection has ended")
+}
+
+// consume handles messages until there are no more, and gives those back that
+// have waited long enough.
+func (in *Intake) consume(ctx context.Context, p *passer, deliveries <-chan amqp.Delivery) error {
+	for {
+		var due <-chan time.Time
+		if len(in.held) > 0 {
+			due = time.After(time.Until(in.held[0].until))
+		}
+		select {
+		case d, ok := <-deliveries:
+			if !ok {
+				return nil
+			}
+			if err := in.handle(ctx, p, d); err != nil {
+				return err // and the message comes again
+			}
+		case <-due:
+			if err := in.held[0].d.Nack(false, true); err != nil {
+				return err
+			}
+			in.held = in.held[1:]
+		}
+	}
 }
 
 func (in *Intake) rejected() string { return in.config.Queue + ".rejected" }
@@ -116,46 +141,71 @@ const (
 	headerTries  = "assay-tries"
 )
 
+// ours reports whether a message comes back from a queue of ours, by the
+// exchange that has no name: what others publish comes through theirs, and its
+// headers choose neither topic nor patience.
+func ours(d amqp.Delivery) bool { return d.Exchange == "" }
+
+func topicOf(d amqp.Delivery) string {
+	if t, ok := d.Headers[headerTopic].(string); ok && ours(d) {
+		return t
+	}
+	return d.RoutingKey
+}
+
+// triesOf is how often a message was put off before.
+func triesOf(d amqp.Delivery) int32 {
+	if n, ok := d.Headers[headerTries].(int32); ok && ours(d) && n > 0 {
+		return n
+	}
+	return 0
+}
+
 // handle takes one message and acknowledges it; an error leaves it to come
 // again.
-func (in *Intake) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery) error {
-	topic := d.RoutingKey
-	if t, ok := d.Headers[headerTopic].(string); ok {
-		topic = t
-	}
+func (in *Intake) handle(ctx context.Context, p *passer, d amqp.Delivery) error {
+	topic := topicOf(d)
 	below, _ := strings.CutPrefix(topic, in.config.TopicPrefix+".")
 	err := in.take(ctx, message{topic: below, sent: sentAt(d), body: d.Body})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	tell := func(what, when string) {
+		in.o.Tell("%s a message from %s (%s, id %s)%s: %v", what, in.name, reports.Line(topic, 200), reports.Line(d.MessageId, 100), when, err)
+	}
+	if in.config.Given {
+		return in.settleGiven(d, err, tell)
+	}
+	tries := triesOf(d) + 1
 	switch {
 	case err == nil:
 		in.before()
 		return d.Ack(false)
 	case errors.Is(err, errRefused):
-		in.o.Tell("rejected a message from %s (%s, id %s): %v", in.name, reports.Line(topic, 200), reports.Line(d.MessageId, 100), err)
-		return in.pass(ctx, ch, d, in.rejected(), topic, err, 0)
+		tell("rejected", "")
+		err = p.pass(ctx, d, in.rejected(), topic, err, 0)
+	case int(tries) > in.patience:
+		tell("rejected", fmt.Sprintf(" after %d tries", tries-1))
+		err = p.pass(ctx, d, in.rejected(), topic, err, 0)
+	default:
+		tell("put off", fmt.Sprintf(", try %d", tries))
+		err = p.pass(ctx, d, in.putOff(), topic, err, tries)
 	}
-	tries := int32(1)
-	if n, ok := d.Headers[headerTries].(int32); ok {
-		tries = n + 1
+	if err != nil {
+		return err
 	}
-	if int(tries) > in.patience {
-		in.o.Tell("rejected a message from %s (%s, id %s) after %d tries: %v", in.name, reports.Line(topic, 200), reports.Line(d.MessageId, 100), tries-1, err)
-		return in.pass(ctx, ch, d, in.rejected(), topic, err, 0)
-	}
-	in.o.Tell("put off a message from %s (%s, id %s, try %d): %v", in.name, reports.Line(topic, 200), reports.Line(d.MessageId, 100), tries, err)
-	return in.pass(ctx, ch, d, in.putOff(), topic, err, tries)
+	in.before()
+	return d.Ack(false)
 }
 
-// pass puts a message into another queue, and only then takes it from its own.
-func (in *Intake) pass(ctx context.Context, ch *amqp.Channel, d amqp.Delivery, queue, topic string, why error, tries int32) error {
-	if in.config.Given {
-		if tries == 0 {
-			return d.Nack(false, false) // to where that queue sends it
-		}
-		return why // it comes again with the next connection
-	}
+// passer puts messages into our other queues.
+type passer struct {
+	ch       *amqp.Channel
+	returned <-chan amqp.Return
+}
+
+// pass puts a copy of a message into a queue; without an error it is there.
+func (p *passer) pass(ctx context.Context, d amqp.Delivery, queue, topic string, why error, tries int32) error {
 	headers := amqp.Table{}
 	for k, v := range d.Headers {
 		if k != "x-death" {
@@ -167,7 +217,7 @@ func (in *Intake) pass(ctx context.Context, ch *amqp.Channel, d amqp.Delivery, q
 	if tries > 0 {
 		headers[headerTries] = tries
 	}
-	done, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{Headers: headers, ContentType: d.ContentType, ContentEncoding: d.ContentEncoding,
+	done, err := p.ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{Headers: headers, ContentType: d.ContentType, ContentEncoding: d.ContentEncoding,
 		DeliveryMode: amqp.Persistent, MessageId: d.MessageId, Timestamp: d.Timestamp, Type: d.Type, AppId: d.AppId, Body: d.Body})
 	if err != nil {
 		return err
@@ -175,8 +225,15 @@ func (in *Intake) pass(ctx context.Context, ch *amqp.Channel, d amqp.Delivery, q
 	if ok, err := done.WaitContext(ctx); err != nil || !ok {
 		return fmt.Errorf("queue %s did not take a message: %w", queue, errors.Join(err))
 	}
-	in.before()
-	return d.Ack(false)
+	// A broker returns what has no queue, and confirms it then.
+	select {
+	case r, ok := <-p.returned:
+		if ok {
+			return fmt.Errorf("queue %s is gone (%s): it is made anew with the next connection", queue, reports.Line(r.ReplyText, 100))
+		}
+	default:
+	}
+	return nil
 }
 
 // sentAt is Fedora Messaging's header, or the property that AMQP has for it.
