@@ -11,7 +11,7 @@ export ASSAY_CACHE
 
 # What one guest test needs on a host without KVM is a matter of minutes; the
 # whole must end well before CI gives up.
-UNIT_TIMEOUT ?= 10m
+UNIT_TIMEOUT ?= 20m
 GUEST_TIMEOUT ?= 60m
 FUZZTIME ?= 10s
 

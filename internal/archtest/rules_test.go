@@ -62,6 +62,7 @@ func TestRulesForbidWhatTheyShould(t *testing.T) {
 		"suites/containers":  "release",
 		"release/tracker":    "harness",
 		"release":            "suites/base",
+		"release/engine":     "release/scenario",
 		"fixtures/refimage":  "harness",
 		"cmd/assay":          "fixtures/refimage",
 		"somewhere/unlisted": "artifact",
