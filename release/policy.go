@@ -261,6 +261,9 @@ func (p *Policy) has(by Actor, right Override) error {
 	return fmt.Errorf("the policy of %s does not let %s %s: its overrides name who may", p.Stream, by, right)
 }
 
+// LetsAnswer reports whether the policy lets somebody say what tests found.
+func (p *Policy) LetsAnswer(by Actor) bool { return p.has(by, MayAnswer) == nil }
+
 // isRebuilder refuses what only the signing build system can say.
 func (p *Policy) isRebuilder(by Actor) error {
 	if p.Follow == nil || !p.Follow.Rebuild || by.Kind == Service && by.Name == p.Follow.Rebuilder {

@@ -96,13 +96,16 @@ type claim struct {
 	Streams []release.Stream `json:"streams,omitempty"`
 	Kinds   []release.Glob   `json:"kinds,omitempty"`
 	Arches  []string         `json:"arches,omitempty"`
+	// Not are tests that the worker is done with, although they are waited for:
+	// its answers were refused.
+	Not []workID `json:"not,omitempty"`
 	// Wait is for how long to wait for work, in seconds; a minute at most.
 	Wait int `json:"wait,omitempty"`
 }
 
 func (c claim) fits(t release.Task) bool {
 	in := func(list []string, s string) bool { return len(list) == 0 || slices.Contains(list, s) }
-	return (len(c.Streams) == 0 || slices.Contains(c.Streams, t.Stream)) && in(c.Arches, string(t.Artifact.ID.Arch())) &&
+	return !slices.Contains(c.Not, idOf(t)) && (len(c.Streams) == 0 || slices.Contains(c.Streams, t.Stream)) && in(c.Arches, string(t.Artifact.ID.Arch())) &&
 		(len(c.Kinds) == 0 || slices.ContainsFunc(c.Kinds, func(g release.Glob) bool { return g.Match(t.Artifact.ID.Kind()) }))
 }
 
@@ -154,6 +157,15 @@ func (h holder) as(machine string) release.Actor {
 	return release.Actor{Kind: release.Service, Name: h.name}
 }
 
+// actor is who answers with a token.
+func (s *service) actor(who holder, machine string) release.Actor {
+	by := who.as(machine)
+	if by.Kind == release.Person {
+		by.Groups = s.cfg.GroupsOf(by.Name)
+	}
+	return by
+}
+
 // checkWorker refuses workers without a name.
 func checkWorker(name string) error {
 	if err := (release.Actor{Kind: release.Service, Name: name}).Validate(); err != nil || name == release.Self.Name {
@@ -166,7 +178,7 @@ func checkWorker(name string) error {
 // that have ended meanwhile.
 const lookForWork = 5 * time.Second
 
-func (s *service) claimWork(w http.ResponseWriter, r *http.Request, _ holder) {
+func (s *service) claimWork(w http.ResponseWriter, r *http.Request, who holder) {
 	var c claim
 	if !readBody(w, r, &c) {
 		return
@@ -183,6 +195,9 @@ func (s *service) claimWork(w http.ResponseWriter, r *http.Request, _ holder) {
 		if err := s.engine.With(r.Context(), func(st *release.State) error {
 			seq = st.Head().Seq
 			for _, p := range s.cfg.Streams() {
+				if !p.LetsAnswer(s.actor(who, c.Worker)) {
+					continue
+				}
 				for _, t := range release.Tasks(p, st, s.now()) {
 					if c.fits(t) {
 						tasks = append(tasks, t)
@@ -263,11 +278,7 @@ func (s *service) answerWork(w http.ResponseWriter, r *http.Request, who holder)
 		replyError(w, http.StatusBadRequest, err)
 		return
 	}
-	by := who.as(q.Worker)
-	if by.Kind == release.Person {
-		by.Groups = s.cfg.GroupsOf(by.Name)
-	}
-	err = s.engine.Bring(r.Context(), p, by, func(*release.State) ([]release.Fact, error) { return []release.Fact{q.Answer}, nil })
+	err = s.engine.Bring(r.Context(), p, s.actor(who, q.Worker), func(*release.State) ([]release.Fact, error) { return []release.Fact{q.Answer}, nil })
 	switch {
 	case errors.Is(err, release.ErrNotAllowed):
 		replyError(w, statusRefused, err)

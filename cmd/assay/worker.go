@@ -40,7 +40,8 @@ type workerCommand struct {
 
 	url    *url.URL
 	token  string
-	id     string // of this process
+	id     string   // of this process
+	not    []workID // whose answers were refused
 	args   []string
 	tell   *slog.Logger
 	client *http.Client
@@ -98,40 +99,46 @@ func (w *workerCommand) run(c *cobra.Command) error {
 	rest := firstRest
 	for c.Context().Err() == nil {
 		t, err := w.claim(c.Context())
-		var refused *refusedError
-		var usage *usageError
+		what, noUse := "cannot ask for work", isFinal(err)
+		if t != nil {
+			what = idOf(*t).String() + " came to nothing"
+			if err = w.do(c.Context(), *t); isFinal(err) {
+				what = "the answer to " + idOf(*t).String() + " is refused, and this worker leaves the test alone from now on"
+				w.not = append(w.not[max(0, len(w.not)+1-maxNot):], idOf(*t))
+			}
+		}
 		switch {
 		case c.Context().Err() != nil:
 			return nil
-		case errors.As(err, &usage) || errors.As(err, &refused):
-			return err // no waiting mends it
-		case err != nil && w.once:
-			return err
-		case err != nil:
-			w.tell.Error("cannot ask for work", "error", err, "next", rest)
-			if !pause(c.Context(), rest) {
-				return nil
-			}
-			rest = min(2*rest, lastRest)
+		case err != nil && (noUse || w.once):
+			return fmt.Errorf("%s: %w", what, err)
+		case w.once:
+			return nil
+		case err == nil:
+			rest = firstRest
 			continue
 		}
-		rest = firstRest
-		if t != nil {
-			if err := w.do(c.Context(), *t); err != nil {
-				w.tell.Error("a test came to nothing", "test", idOf(*t).String(), "error", err)
-				if w.once && c.Context().Err() == nil {
-					return err
-				}
-			}
-		}
-		if w.once {
+		w.tell.Error(what, "error", err, "next", rest)
+		if !pause(c.Context(), rest) {
 			return nil
 		}
+		rest = min(2*rest, lastRest)
 	}
 	return nil
 }
 
-// How long a worker waits for a service that does not answer.
+// isFinal reports whether to say the same again would come to the same.
+func isFinal(err error) bool {
+	var refused *refusedError
+	var usage *usageError
+	return errors.As(err, &refused) || errors.As(err, &usage)
+}
+
+// maxNot is how many tests a worker leaves alone: those before are long over.
+const maxNot = 200
+
+// How long a worker waits when something went wrong: for a service that does not
+// answer, or before the next test.
 const (
 	firstRest = time.Second
 	lastRest  = time.Minute
@@ -247,12 +254,16 @@ func (w *workerCommand) say(ctx context.Context, path string, body, into any) (f
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusNotFound:
 		return false, usagef("the service at %s: %w", w.url, text)
 	}
-	return false, fmt.Errorf("the service at %s: %w", w.url, text)
+	err = fmt.Errorf("the service at %s: %w", w.url, text)
+	if c := resp.StatusCode; c >= 400 && c < 500 && c != http.StatusRequestTimeout && c != http.StatusTooManyRequests {
+		return false, &refusedError{err}
+	}
+	return false, err
 }
 
 // claim asks for a test; nil is none.
 func (w *workerCommand) claim(ctx context.Context) (*release.Task, error) {
-	q := claim{Worker: w.id, Arches: w.arches, Wait: 30}
+	q := claim{Worker: w.id, Arches: w.arches, Not: w.not, Wait: 30}
 	if w.once {
 		q.Wait = 0
 	}
@@ -328,13 +339,11 @@ func (w *workerCommand) answer(ctx context.Context, t release.Task, a *release.T
 	rest := firstRest
 	for {
 		_, err := w.say(ctx, "answer", workAnswer{w.id, t.Stream, a}, nil)
-		var refused *refusedError
-		var usage *usageError
 		switch {
 		case err == nil:
 			w.tell.Info("answered", "test", idOf(t).String(), "verdict", a.Verdict, "reason", a.Reason)
 			return nil
-		case errors.As(err, &refused) || errors.As(err, &usage):
+		case isFinal(err):
 			return err
 		}
 		w.tell.Warn("cannot answer", "test", idOf(t).String(), "error", err, "next", rest)

@@ -3,10 +3,15 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -275,5 +280,88 @@ func TestWorkDesk(t *testing.T) {
 	d.done(idOf(one))
 	if _, ok := d.take("a", tasks, now); !ok {
 		t.Error("nobody has it")
+	}
+}
+
+// TestWorkerWhoseAnswersAreRefused runs a test once, and is given none of streams
+// whose policy does not let it answer.
+func TestWorkerWhoseAnswersAreRefused(t *testing.T) {
+	h := newHost(t)
+	s := h.serve()
+	h.announce("20261121_01", "good")
+	s.until("a test is asked for", func() bool {
+		return strings.Contains(h.assay("history", "show", "--type", "test.requested"), "20261121_01")
+	})
+	// A proxy in between refuses what is too long for it.
+	target, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := httputil.NewSingleHostReverseProxy(target)
+	var claims atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/answer"):
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		case strings.HasSuffix(r.URL.Path, "/claim"):
+			claims.Add(1)
+		}
+		through.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	cmd, log := h.worker(s, "--service", proxy.URL), &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	s.until("the worker says so", func() bool { return strings.Contains(log.String(), "leaves the test alone from now on") })
+	s.until("it asks for another", func() bool { return claims.Load() >= 2 })
+	h.announce("20261122_01", "good, too")
+	s.until("it does others", func() bool { return strings.Count(log.String(), "leaves the test alone from now on") == 2 })
+	if n := strings.Count(h.page("ran"), "20261121_01.qcow2"); n != 1 {
+		t.Errorf("it ran %d times:\n%s", n, log)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	s.stop()
+
+	h.write("demo-1.yaml", strings.Replace(h.page("demo-1.yaml"), "overrides: [", "overrides: [{machines: [other], may: [answer]}, ", 1))
+	s = h.serve()
+	if out, code := output(t, h.worker(s, "--once")); code != 0 || strings.Contains(out, "testing") {
+		t.Errorf("it is given what it may not answer: status %d\n%s", code, out)
+	}
+	s.stop()
+}
+
+// TestWorkerAheadOfTime has a clock by which a test's time is up: it rests before
+// it asks again.
+func TestWorkerAheadOfTime(t *testing.T) {
+	b := releasetest.NewHistory(t, "demo-1")
+	b.Build("20261102_01").Next()
+	task := release.Tasks(b.Policy, b.State, b.Now)[0]
+	task.Request.Deadline = time.Now().Add(-time.Hour).UTC()
+	var claims atomic.Int32
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		claims.Add(1)
+		reply(w, http.StatusOK, task)
+	}))
+	defer service.Close()
+	h := newHost(t)
+	cmd, log := h.worker(&serving{url: service.URL}), &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); claims.Load() < 3 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Wait()
+	// After one second, and then two.
+	if n := claims.Load(); n != 3 || !strings.Contains(log.String(), "its time is up") || !strings.Contains(log.String(), "next=2s") {
+		t.Errorf("%d claims\n%s", n, log)
 	}
 }
