@@ -15,7 +15,11 @@
 // of. What may be mended by waiting (a compose's metadata that cannot be fetched,
 // a history that cannot be written) goes to QUEUE.later, comes back from there
 // after a while, and is rejected after a day. Both queues are durable, as QUEUE
-// is: whoever is down misses nothing.
+// is: whoever is down misses nothing. A queue that is the broker's owner's has
+// neither beside it: there a message is held, goes back and is tried again, and is
+// rejected in the end.
+//
+// What one stream refuses keeps no other from its build.
 //
 // Everything in a message was written by others: it is bounded and checked, and
 // files are believed to be only below the places that the configuration lists.
