@@ -150,3 +150,21 @@ func TestFolderWritesOnce(t *testing.T) {
 		t.Error("it was written nowhere")
 	}
 }
+
+// TestFolderTakesOverWhatAKilledProcessBegan leaves nothing but the deed.
+func TestFolderTakesOverWhatAKilledProcessBegan(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "deed.json")
+	if err := os.WriteFile(filepath.Join(dir, ".new-deed.json"), []byte("half of something longer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := writeOnce(path, []byte("whole\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if entries, _ := os.ReadDir(dir); err != nil || string(got) != "whole\n" || len(entries) != 1 {
+		t.Errorf("%q, %v, %v", got, entries, err)
+	}
+}

@@ -84,7 +84,9 @@ func writeOnce(path string, data []byte) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".new-*")
+	// Named after what it becomes: when this process is killed here, whoever does
+	// the deed again takes it over.
+	tmp, err := os.OpenFile(filepath.Join(dir, ".new-"+filepath.Base(path)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
