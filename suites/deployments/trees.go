@@ -176,3 +176,19 @@ func Is(d host.Deployment, tree check.Tree) bool {
 	}
 	return host.SameChecksum(base(d), tree.Commit)
 }
+
+// UpdateAndReboot updates to the newest tree, reboots into it, and returns its
+// deployment once Switched holds.
+func (h Host) UpdateAndReboot(ctx context.Context) (host.Deployment, error) {
+	before, _, err := h.Booted(ctx)
+	if err != nil {
+		return host.Deployment{}, err
+	}
+	if err := h.Update(ctx); err != nil {
+		return host.Deployment{}, err
+	}
+	if err := h.Reboot(ctx); err != nil {
+		return host.Deployment{}, err
+	}
+	return h.Switched(ctx, before, h.Newer())
+}

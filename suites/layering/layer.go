@@ -255,3 +255,15 @@ func short(sum string) string {
 	}
 	return sum[:min(len(sum), 12)]
 }
+
+// upgradable is the booted deployment of a host that the newer tree is served to.
+func (l *layer) upgradable(ctx context.Context) (host.Deployment, error) {
+	if l.t.Env.Trees == nil {
+		return host.Deployment{}, check.Skipf("there is no tree to upgrade to: %s", l.t.Env.NoTrees)
+	}
+	booted, err := l.booted(ctx)
+	if err == nil && booted.Image != nil {
+		err = check.Skipf("the host follows a container image, and the newer tree is an ostree commit")
+	}
+	return booted, err
+}

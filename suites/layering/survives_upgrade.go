@@ -18,17 +18,11 @@ func survivesUpgrade(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	trees := t.Env.Trees
-	if trees == nil {
-		return check.Skipf("there is no tree to upgrade to: %s", t.Env.NoTrees)
-	}
-	was, err := l.booted(ctx)
+	was, err := l.upgradable(ctx)
 	if err != nil {
 		return err
 	}
-	if was.Image != nil {
-		return check.Skipf("the host follows a container image, and the newer tree is an ostree commit")
-	}
+	trees := t.Env.Trees
 	if _, err := l.layered(ctx, was, hello); err != nil {
 		return err
 	}

@@ -20,17 +20,10 @@ func upgradeWithInstall(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	trees := t.Env.Trees
-	if trees == nil {
-		return check.Skipf("there is no tree to upgrade to: %s", t.Env.NoTrees)
-	}
-	was, err := l.booted(ctx)
-	if err != nil {
+	if _, err := l.upgradable(ctx); err != nil {
 		return err
 	}
-	if was.Image != nil {
-		return check.Skipf("the host follows a container image, and the newer tree is an ostree commit")
-	}
+	trees := t.Env.Trees
 	if err := l.repository(ctx, fromSigned); err != nil {
 		return err
 	}

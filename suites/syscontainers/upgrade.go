@@ -29,17 +29,7 @@ func upgrade(ctx context.Context, b *box) error {
 	if err := b.run(ctx, "foo"); err != nil {
 		return err
 	}
-	before, _, err := h.Booted(ctx)
-	if err != nil {
-		return err
-	}
-	if err := h.Update(ctx); err != nil {
-		return err
-	}
-	if err := h.Reboot(ctx); err != nil {
-		return err
-	}
-	if _, err := h.Switched(ctx, before, h.Newer()); err != nil {
+	if _, err := h.UpdateAndReboot(ctx); err != nil {
 		return err
 	}
 	return b.greets(ctx, "foo", "after an upgrade")

@@ -33,17 +33,7 @@ func keepsContainer(ctx context.Context, t *check.T, h deployments.Host) error {
 	}); err != nil {
 		return err
 	}
-	before, _, err := h.Booted(ctx)
-	if err != nil {
-		return err
-	}
-	if err := h.Update(ctx); err != nil {
-		return err
-	}
-	if err := h.Reboot(ctx); err != nil {
-		return err
-	}
-	if _, err := h.Switched(ctx, before, h.Newer()); err != nil {
+	if _, err := h.UpdateAndReboot(ctx); err != nil {
 		return err
 	}
 	return engine.Each(ctx, t, func(ctx context.Context, e engine.Engine) error {

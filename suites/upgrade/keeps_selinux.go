@@ -49,17 +49,7 @@ func keepsSELinux(ctx context.Context, t *check.T, h deployments.Host) error {
 		return check.FailWith(r.Stderr, "SELinux's policy cannot be changed: %s", r.Said())
 	}
 	labelled := probe.Pairs(r.Stdout)["label"] != ""
-	before, _, err := h.Booted(ctx)
-	if err != nil {
-		return err
-	}
-	if err := h.Update(ctx); err != nil {
-		return err
-	}
-	if err := h.Reboot(ctx); err != nil {
-		return err
-	}
-	if _, err := h.Switched(ctx, before, h.Newer()); err != nil {
+	if _, err := h.UpdateAndReboot(ctx); err != nil {
 		return err
 	}
 	out, err := probe.Output(ctx, t, "getsebool", lookPolicyScript, ownBoolean, ownFolder)

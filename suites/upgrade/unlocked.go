@@ -38,17 +38,7 @@ func unlocked(ctx context.Context, t *check.T, h deployments.Host) error {
 	if !r.OK() {
 		return check.Failf("/usr is unlocked and cannot be written: %s", r.Said())
 	}
-	before, _, err := h.Booted(ctx)
-	if err != nil {
-		return err
-	}
-	if err := h.Update(ctx); err != nil {
-		return err
-	}
-	if err := h.Reboot(ctx); err != nil {
-		return err
-	}
-	booted, err := h.Switched(ctx, before, h.Newer())
+	booted, err := h.UpdateAndReboot(ctx)
 	if err != nil {
 		return err
 	}
