@@ -216,7 +216,13 @@ func TestSamplesReadAsOurTypes(t *testing.T) {
 		}
 		allowed := map[string]bool{}
 		shape(a, "", allowed)
-		for _, k := range []string{".metadata.generator"} { // of a later version of the form
+		for _, k := range []string{
+			".metadata.generator", // of a later version of the form
+			// Ours: which release is bad and why, which their forms cannot say. Readers
+			// pass over what they do not know; the dead end beside it is in their form.
+			".releases[].revoked", ".releases[].revoked.reason",
+			".releases[].metadata.revoked", ".releases[].metadata.revoked.reason",
+		} {
 			allowed[k] = true
 		}
 		got := map[string]bool{}
