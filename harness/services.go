@@ -34,7 +34,7 @@ type services struct {
 	registry check.Registry
 	private  *check.PrivateRegistry
 	packages *check.Packages
-	trees    *treeImages // nil when no images of the tree were given
+	images   servedImages
 	handlers map[int]http.Handler
 	secure   map[int]tls.Certificate // of the handlers that speak TLS
 	log      *slog.Logger
@@ -69,11 +69,11 @@ func newServices(treeRepo, images string, log *slog.Logger) (*services, error) {
 	}
 	s := &services{log: log, packages: rpms.env, secure: map[int]tls.Certificate{privatePort: private.Certificate},
 		handlers: map[int]http.Handler{registryPort: handler, privatePort: private.Handler, updatesPort: trees.Handler(treeRepo), packagesPort: rpms}}
+	s.handlers[imagesPort] = &s.images
 	if images != "" {
-		if s.trees, err = newTreeImages(images); err != nil {
+		if err := s.images.serve(images); err != nil {
 			return nil, err
 		}
-		s.handlers[imagesPort] = s.trees
 	}
 	if len(small) > 0 {
 		s.registry = check.Registry{Addr: atGateway(registryPort), Images: map[string]string{}}
@@ -93,8 +93,8 @@ func atGateway(port int) string { return net.JoinHostPort(network.GatewayIP, str
 func (s *services) address(t *check.Trees) {
 	base := "http://" + atGateway(updatesPort)
 	t.URL, t.Slow, t.Cut = base+"/repo", base+"/slow/", base+"/cut/"
-	if s.trees != nil {
-		s.trees.name(t)
+	if ti := s.images.Load(); ti != nil {
+		ti.name(t)
 	}
 }
 

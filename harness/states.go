@@ -229,7 +229,8 @@ func (s *session) upgrader(ctx context.Context, g guest.Guest, t *check.Trees) (
 		}
 		switch {
 		case booted.Image != nil && t.NewerImage == "":
-			return nil, booted, &noTreesError{errors.New("the image follows a container image, and no newer one was given (--update-image)")}
+			return nil, booted, &noTreesError{fmt.Errorf("the image follows a container image, and no newer one was given (--update-image): %s",
+				cmp.Or(t.NoImages, "none can be derived"))}
 		case booted.Image != nil:
 			return d, booted, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"assay/fixtures/treeimage"
 	"assay/suites/check"
@@ -28,6 +29,26 @@ func newTreeImages(layout string) (*treeImages, error) {
 		return nil, err
 	}
 	return &treeImages{r, tags}, nil
+}
+
+// servedImages are the images that guests find, which may be there later than
+// the port: until then there is no repository.
+type servedImages struct{ atomic.Pointer[treeImages] }
+
+func (si *servedImages) serve(layout string) error {
+	ti, err := newTreeImages(layout)
+	if err == nil {
+		si.Store(ti)
+	}
+	return err
+}
+
+func (si *servedImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if ti := si.Load(); ti != nil {
+		ti.ServeHTTP(w, r)
+		return
+	}
+	http.NotFound(w, r)
 }
 
 // ServeHTTP answers every tag that is no version with the newest, so that a host

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 
 	"assay/fixtures/treeimage"
@@ -115,7 +116,34 @@ func (ts *treeSource) derive(ctx context.Context, booted check.Tree) (_ *check.T
 	if errors.As(err, &refused) {
 		return nil, &noTreesError{err}
 	}
+	if err == nil && s.opt.UpdateImage == "" {
+		err = ts.deriveImages(ctx, g, t)
+	}
 	return t, err
+}
+
+// deriveImages makes and serves container images of the derived trees for a host
+// that follows an image. What keeps it from that is told to whoever wants one.
+func (ts *treeSource) deriveImages(ctx context.Context, g guest.Guest, t *check.Trees) error {
+	s := ts.s
+	dir := filepath.Join(s.runDir.Path, "images")
+	if err := os.RemoveAll(dir); err != nil { // of a try that failed
+		return err
+	}
+	image, err := trees.ReadImage(ctx, g, t.Booted.Commit)
+	if err == nil && image != nil {
+		err = image.DeriveImages(dir, t)
+	}
+	var refused *trees.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		t.NoImages = err.Error()
+		return nil
+	case err != nil || image == nil:
+		return err
+	}
+	t.DerivedImages = true
+	return s.services.images.serve(dir)
 }
 
 // guest is one to derive in: a fork, or a boot where there is none.

@@ -176,6 +176,10 @@ type Trees struct {
 	NewerImage  string   `json:"newer_image,omitempty"`
 	BootedImage string   `json:"booted_image,omitempty"`
 	OlderImages []string `json:"older_images,omitempty"`
+	// DerivedImages is Derived of the images; NoImages says why there are none, if
+	// the harness tried to derive some.
+	DerivedImages bool   `json:"derived_images,omitempty"`
+	NoImages      string `json:"no_images,omitempty"`
 }
 
 // Files by which a derived tree differs: each tree has its version as the first line

@@ -89,7 +89,11 @@ func lacking(t *check.T, tool host.Tool, follows kind) string {
 	case tool == host.Bootc && follows == ofRepository:
 		return "the host follows an ostree repository and no container image, as bootc does"
 	case tool == host.Bootc && (t.Env.Trees == nil || t.Env.Trees.NewerImage == ""):
-		return "bootc follows container images, and the update is served as none"
+		lack := "bootc follows container images, and the update is served as none"
+		if t.Env.Trees != nil && t.Env.Trees.NoImages != "" {
+			lack += ": " + t.Env.Trees.NoImages
+		}
+		return lack
 	}
 	return ""
 }

@@ -49,7 +49,12 @@ func (h Host) Older(n int) (check.Tree, error) {
 
 // Derived reports that the trees the tool can have are made from the image's
 // own, and differ from it as check.Trees tells.
-func (h Host) Derived() bool { return h.t.Env.Trees.Derived && h.Tool() != host.Bootc }
+func (h Host) Derived() bool {
+	if h.Tool() == host.Bootc {
+		return h.t.Env.Trees.DerivedImages
+	}
+	return h.t.Env.Trees.Derived
+}
 
 // Follow makes upgrades come from what is served: a remote and ref, or the
 // image that the host follows, under its own name.
