@@ -20,6 +20,7 @@ const (
 	EffectPublish  EffectKind = "publish"  // Publisher
 	EffectAnnounce EffectKind = "announce" // Announcer
 	EffectRebuild  EffectKind = "rebuild"  // Rebuilder
+	EffectResult   EffectKind = "result"   // Teller
 )
 
 // Effect is something the world outside is owed. Exactly one of the pointers is
@@ -48,6 +49,7 @@ type Effect struct {
 	Publish  *PublishWork
 	Announce *AnnounceWork
 	Rebuild  *RebuildRequested
+	Result   *ResultWork
 }
 
 // ErrPermanent wraps errors that no later attempt mends, such as a revoked
@@ -135,6 +137,9 @@ type Announcer interface{ Performer }
 // Rebuilder hands a rebuild request to the signing build system. The answer
 // comes as a build.seen or rebuild.failed event.
 type Rebuilder interface{ Performer }
+
+// Teller tells others of a test that was asked for, or of what it found.
+type Teller interface{ Performer }
 
 // Subject is what a bug is about: "no-image", "check:CRITERION/CHECK",
 // "revoked:BUILD". One bug per tracker, stream and subject is open at a time.

@@ -46,6 +46,7 @@ func Effects(p *Policy, s *State, now time.Time) []Effect {
 		out = append(out, e)
 	}
 	rebuildEffects(p, l, add)
+	resultEffects(p, l, now, add)
 	print := ""
 	if len(p.Targets) > 0 && len(l.turns) > 0 {
 		print = pagesPrint(p, s, now)

@@ -144,7 +144,7 @@ func (s *State) fold(e Event) {
 	case *TestRequested:
 		l.foldRequest(e, f)
 	case *TestAnswered:
-		s.foldAnswer(l, f)
+		s.foldAnswer(l, e, f)
 	case *EffectStarted, *EffectDone, *EffectFailed, *EffectDropped, *BugObserved:
 		l.foldEffect(e)
 	case *ReleaseDecided:
@@ -388,6 +388,7 @@ func (l *Line) foldRequest(e Event, f *TestRequested) {
 		return
 	}
 	a.Attempt, a.AskedAt, a.Deadline = f.Attempt, e.Time, f.Deadline
+	l.addNews(TestNews{Seq: e.Seq, At: e.Time, Build: f.Build, Artifact: f.Artifact, Attempt: f.Attempt, Deadline: f.Deadline})
 	for n := range a.answers {
 		if n < a.Attempt {
 			delete(a.answers, n) // it lost
@@ -395,7 +396,7 @@ func (l *Line) foldRequest(e Event, f *TestRequested) {
 	}
 }
 
-func (s *State) foldAnswer(l *Line, f *TestAnswered) {
+func (s *State) foldAnswer(l *Line, e Event, f *TestAnswered) {
 	a := l.ensureBuild(f.Build).ensureArtifact(f.Artifact)
 	if f.Attempt < a.Attempt || a.answers[f.Attempt] != nil {
 		return // late, or second
@@ -405,6 +406,7 @@ func (s *State) foldAnswer(l *Line, f *TestAnswered) {
 		a.answers = map[int]*TestAnswered{}
 	}
 	a.answers[f.Attempt] = f
+	l.addNews(TestNews{Seq: e.Seq, At: e.Time, Build: f.Build, Artifact: f.Artifact, Attempt: f.Attempt, Answer: f})
 }
 
 func (s *State) intern(l CheckList) CheckList {
@@ -449,16 +451,28 @@ func (l *Line) ensureEffect(k EffectKey) *EffectState {
 func (l *Line) foldEffect(e Event) {
 	switch f := e.Fact.(type) {
 	case *EffectStarted:
+		if l.foldTold(e, f.Key, false) {
+			return
+		}
 		if x := l.ensureEffect(f.Key); f.Attempt > x.Attempt {
 			x.Attempt, x.Started, x.Lease = f.Attempt, true, f.Lease
 		}
 	case *EffectFailed:
+		if l.foldTold(e, f.Key, false) {
+			return
+		}
 		if x := l.ensureEffect(f.Key); f.Attempt >= x.Attempt && x.Done == nil {
 			x.Attempt, x.Started, x.Retry, x.LastError = f.Attempt, false, f.Retry, f.Error
 		}
 	case *EffectDropped:
+		if l.foldTold(e, f.Key, true) {
+			return
+		}
 		l.ensureEffect(f.Key).Dropped = &Said{By: e.Actor, At: e.Time, Seq: e.Seq, Word: f.Word}
 	case *EffectDone:
+		if l.foldTold(e, f.Key, true) {
+			return
+		}
 		x := l.ensureEffect(f.Key)
 		if x.Done != nil {
 			return

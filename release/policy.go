@@ -53,6 +53,8 @@ type Policy struct {
 	Keys      []Key
 	Targets   []Target
 	Announce  []Channel
+	// Results are the channels that are told of each test.
+	Results []Channel
 }
 
 // Gate is a condition that other policies set, such as Greenwave's. It is a
@@ -177,7 +179,7 @@ type Target struct {
 	AfterAnnounce bool
 }
 
-// Channel is where releases are announced.
+// Channel is where releases are announced, or results told.
 type Channel struct{ Name string }
 
 // blocking says whether a check decides about an artifact.

@@ -124,6 +124,10 @@ type Line struct {
 	pages map[string]pagesNote
 	// retirements are in the order of the history.
 	retirements []retirement
+	// news is what there is to say of tests, in the order of the history; told how
+	// far each channel was told.
+	news []TestNews
+	told map[string]uint64
 }
 
 // Turn is a time during which one release was out, or none.
@@ -142,7 +146,7 @@ func newLine(name Stream) *Line {
 	return &Line{
 		Stream: name, Closed: map[SlotID]Closed{}, byID: map[BuildID]*Build{}, composes: map[string]BuildID{},
 		waivers: map[string]*Waiver{}, rebuilds: map[rebuildKey]*Rebuild{}, effects: map[EffectKey]*EffectState{},
-		bugs: map[bugKey]*Bug{}, missing: map[string]bool{}, pages: map[string]pagesNote{},
+		bugs: map[bugKey]*Bug{}, missing: map[string]bool{}, pages: map[string]pagesNote{}, told: map[string]uint64{},
 	}
 }
 

@@ -36,19 +36,28 @@ func Names(cfg *config.Config) map[engine.Target]bool {
 	put(release.EffectBug, slices.Collect(maps.Keys(cfg.Trackers))...)
 	put(release.EffectAnnounce, slices.Collect(maps.Keys(cfg.Announce))...)
 	put(release.EffectRebuild, slices.Collect(maps.Keys(cfg.Rebuild))...)
+	for name, a := range cfg.Announce {
+		if a.Mail == nil {
+			put(release.EffectResult, name)
+		}
+	}
 	return out
 }
 
 // Sections are where the configuration has the adapters of a kind.
 var Sections = map[release.EffectKind]string{release.EffectSign: "keys", release.EffectPublish: "targets", release.EffectBug: "trackers",
-	release.EffectAnnounce: "announce", release.EffectRebuild: "rebuild"}
+	release.EffectAnnounce: "announce", release.EffectRebuild: "rebuild", release.EffectResult: "announce"}
 
 // Missing are those that policies name and the configuration lacks.
 func Missing(cfg *config.Config) (out []string) {
 	have := Names(cfg)
 	for _, p := range cfg.Streams() {
 		for _, t := range Wanted(p) {
-			if !have[t] {
+			switch {
+			case have[t]:
+			case t.Kind == release.EffectResult && cfg.Announce[t.Name].Mail != nil:
+				out = append(out, fmt.Sprintf("the policy of %s has results told to %q, which sends mail: want a bus or a folder", p.Stream, t.Name))
+			default:
 				out = append(out, fmt.Sprintf("the policy of %s names %q, and no such adapter is configured: add %s.%[2]s to %s", p.Stream, t.Name, Sections[t.Kind], cfg.Path))
 			}
 		}
@@ -69,6 +78,9 @@ func Wanted(p *release.Policy) (out []engine.Target) {
 	}
 	for _, c := range p.Announce {
 		out = append(out, engine.Target{Kind: release.EffectAnnounce, Name: c.Name})
+	}
+	for _, c := range p.Results {
+		out = append(out, engine.Target{Kind: release.EffectResult, Name: c.Name})
 	}
 	if p.Follow != nil && p.Follow.Rebuild {
 		out = append(out, engine.Target{Kind: release.EffectRebuild, Name: p.Follow.Rebuilder})
@@ -130,6 +142,14 @@ func Open(cfg *config.Config, o Options) (map[engine.Target]release.Performer, e
 			return nil, configError(cfg, "announce", name, err)
 		}
 		out[engine.Target{Kind: release.EffectAnnounce, Name: name}] = a
+		if cfg.Announce[name].Mail != nil {
+			continue
+		}
+		t, err := teller(cfg, name, cfg.Announce[name], o.Log)
+		if err != nil {
+			return nil, configError(cfg, "announce", name, err)
+		}
+		out[engine.Target{Kind: release.EffectResult, Name: name}] = t
 	}
 	for name, f := range cfg.Rebuild {
 		out[engine.Target{Kind: release.EffectRebuild, Name: name}] = Folder{f.Folder}
@@ -149,8 +169,7 @@ func announcer(cfg *config.Config, c config.Announce, log release.Log) (release.
 	}
 	out := byStream{}
 	for _, p := range cfg.Streams() {
-		url := cfg.ReadersURL()
-		o := announce.Options{Policy: p, Log: log, Page: url + "/streams/" + string(p.Stream), Files: url}
+		o := announceOptions(cfg, p, log)
 		var err error
 		if c.Mail != nil {
 			out[p.Stream], err = announce.NewMailer(*c.Mail, o)
@@ -162,6 +181,29 @@ func announcer(cfg *config.Config, c config.Announce, log release.Log) (release.
 		}
 	}
 	return out, nil
+}
+
+// teller makes one for every stream that has its results told there.
+func teller(cfg *config.Config, name string, c config.Announce, log release.Log) (release.Performer, error) {
+	if c.Folder != "" {
+		return Folder{c.Folder}, nil
+	}
+	out := byStream{}
+	for _, p := range cfg.Streams() {
+		if !slices.Contains(p.Results, release.Channel{Name: name}) {
+			continue
+		}
+		var err error
+		if out[p.Stream], err = announce.NewTeller(*c.Bus, announceOptions(cfg, p, log)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func announceOptions(cfg *config.Config, p *release.Policy, log release.Log) announce.Options {
+	url := cfg.ReadersURL()
+	return announce.Options{Policy: p, Log: log, Page: url + "/streams/" + string(p.Stream), Files: url}
 }
 
 // byStream is an adapter that has one of its own for each stream.

@@ -25,6 +25,7 @@ trackers: [{name: forge}, {name: bugs}]
 keys: [demo]
 targets: [{name: site}]
 announce: [mail, bus, files]
+results: [bus, files]
 `
 
 const upstreamPolicy = `stream: up-1
@@ -49,7 +50,7 @@ trackers:
   bugs: {folder: bugs}
 announce:
   mail: {mail: {server: "mail.example:587", from: a@example.org, to: [b@example.org]}}
-  bus: {bus: {url: "amqps://assay@bus.example", password_env: BUS_PASSWORD, topic_prefix: org.example.test}}
+  bus: {bus: {url: "amqps://assay@bus.example", password_env: BUS_PASSWORD, topic_prefix: org.example.test, contact: {email: qa@example.org}}}
   files: {folder: files}
 rebuild: {cbs: {folder: rebuilds}}
 `
@@ -101,7 +102,13 @@ func TestMissingAndWrongAdapters(t *testing.T) {
 	if missing := Missing(cfg); len(missing) != 1 || !strings.Contains(missing[0], `the policy of demo-1 names "cbs", and no such adapter is configured: add rebuild.cbs to `) {
 		t.Errorf("missing: %q", missing)
 	}
+	cfg = adapterConfig(t, "", "")
+	cfg.Stream("demo-1").Results = append(cfg.Stream("demo-1").Results, release.Channel{Name: "mail"}, release.Channel{Name: "none"})
+	if missing := Missing(cfg); len(missing) != 2 || !strings.Contains(missing[0], `has results told to "mail", which sends mail`) || !strings.Contains(missing[1], "add announce.none") {
+		t.Errorf("missing: %q", missing)
+	}
 	for _, c := range []struct{ old, now, says string }{
+		{"email: qa@example.org", "team: QA", "announce.bus: cannot tell the bus of test results: contact.email"},
 		{"file: ", "file: /none", "keys.demo: cannot use key demo"},
 		{"mail.example:587", "mail.example", "announce.mail: "},
 		{"amqps://assay@bus.example", "http://bus.example", "announce.bus: "},

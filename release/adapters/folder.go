@@ -53,6 +53,8 @@ func (f Folder) write(e release.Effect) (r release.Receipt, err error) {
 		d.Work = e.Announce
 	case release.EffectRebuild:
 		d.Work = e.Rebuild
+	case release.EffectResult:
+		d.Work = e.Result.TestNews
 	default:
 		return r, fmt.Errorf("a folder cannot do %s: %w", e.Kind, release.ErrPermanent)
 	}

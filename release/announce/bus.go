@@ -26,6 +26,8 @@ type BusConfig struct {
 	Messages []Form `yaml:"messages"`
 	// Version is what the TwoWeek form calls the release: "43".
 	Version string `yaml:"version"`
+	// Contact is who answers for test results; see Teller.
+	Contact Contact `yaml:"contact"`
 }
 
 // Bus announces on a message bus. It is a release.Announcer, safe for
@@ -79,7 +81,7 @@ func (b *Bus) Do(ctx context.Context, e release.Effect) (release.Receipt, error)
 	a, err := newAnnouncement(ctx, b.options, e)
 	var ref string
 	if err == nil {
-		ref, err = b.publish(ctx, a)
+		ref, err = b.config.publish(ctx, letter{a.identity, a.at, a.messages(b.config.Messages, b.config.Version)})
 	}
 	if err != nil {
 		return release.Receipt{}, fmt.Errorf("cannot announce %s on the bus at %s: %w", e.Key, b.config.Host(), err)
@@ -87,8 +89,18 @@ func (b *Bus) Do(ctx context.Context, e release.Effect) (release.Receipt, error)
 	return release.Receipt{Ref: ref}, nil
 }
 
-func (b *Bus) publish(ctx context.Context, a *announcement) (string, error) {
-	conn, err := b.config.Dial(ctx)
+// letter is what one effect sends: messages with the identity that is the same
+// whenever it is asked for, and the moment that they are about.
+type letter struct {
+	identity [32]byte
+	at       time.Time
+	messages []outgoing
+}
+
+// publish returns when the broker has confirmed each message, with the id of the
+// first.
+func (c *BusConfig) publish(ctx context.Context, l letter) (string, error) {
+	conn, err := c.Dial(ctx)
 	if err != nil {
 		return "", bus.Classified(ctx, err)
 	}
@@ -100,15 +112,15 @@ func (b *Bus) publish(ctx context.Context, a *announcement) (string, error) {
 	if err != nil {
 		return "", bus.Classified(ctx, err)
 	}
-	if err := ch.ExchangeDeclarePassive(b.config.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-		return "", bus.Classified(ctx, fmt.Errorf("exchange %s: %w", b.config.Exchange, err))
+	if err := ch.ExchangeDeclarePassive(c.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+		return "", bus.Classified(ctx, fmt.Errorf("exchange %s: %w", c.Exchange, err))
 	}
 	if err := ch.Confirm(false); err != nil {
 		return "", bus.Classified(ctx, err)
 	}
 	ref := ""
-	for _, m := range a.messages(b.config.Messages, b.config.Version) {
-		id, err := b.send(ctx, ch, a, m)
+	for _, m := range l.messages {
+		id, err := c.send(ctx, ch, l, m)
 		if err != nil {
 			return "", bus.Classified(ctx, fmt.Errorf("%s: %w", m.topic, err))
 		}
@@ -121,15 +133,15 @@ func (b *Bus) publish(ctx context.Context, a *announcement) (string, error) {
 
 // send publishes one message in the form of Fedora Messaging (its wire format
 // page: headers, content encoding, persistent delivery).
-func (b *Bus) send(ctx context.Context, ch *amqp.Channel, a *announcement, m outgoing) (string, error) {
+func (c *BusConfig) send(ctx context.Context, ch *amqp.Channel, l letter, m outgoing) (string, error) {
 	body, err := json.Marshal(m.body)
 	if err != nil {
 		return "", err
 	}
-	id := uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(m.topic+" "), a.identity[:]...)).String()
-	done, err := ch.PublishWithDeferredConfirmWithContext(ctx, b.config.Exchange, b.config.TopicPrefix+"."+m.topic, false, false, amqp.Publishing{
+	id := uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(m.topic+" "), l.identity[:]...)).String()
+	done, err := ch.PublishWithDeferredConfirmWithContext(ctx, c.Exchange, c.TopicPrefix+"."+m.topic, false, false, amqp.Publishing{
 		ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp.Persistent, MessageId: id,
-		Headers: amqp.Table{"fedora_messaging_schema": "base.message", "fedora_messaging_severity": int32(20), "sent-at": a.at.UTC().Format("2006-01-02T15:04:05+00:00")},
+		Headers: amqp.Table{"fedora_messaging_schema": "base.message", "fedora_messaging_severity": int32(20), "sent-at": l.at.UTC().Format("2006-01-02T15:04:05+00:00")},
 		Body:    body,
 	})
 	if err != nil {

@@ -1,5 +1,7 @@
 // Package announce tells people and machines of a release or a revocation: by
-// mail (Mailer) and on a message bus (Bus). Both are release.Announcers.
+// mail (Mailer) and on a message bus (Bus). Both are release.Announcers. Teller is
+// beside them a release.Teller: it tells the bus of each test, in the form of the CI
+// messages of Fedora and CentOS.
 //
 // An announcement says what is out and where, how its packages differ from the
 // release before, what is known to be wrong with it, and where to read more. A

@@ -29,3 +29,16 @@ func Messages(t *testing.T, o Options, e release.Effect, forms ...Form) map[stri
 	}
 	return out
 }
+
+// Told is the topic and the body of what a teller says.
+func Told(t *testing.T, w *Teller, e release.Effect) (topic string, body []byte) {
+	t.Helper()
+	l, err := w.letter(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err = json.MarshalIndent(l.messages[0].body, "", "  "); err != nil || len(l.messages) != 1 {
+		t.Fatal(len(l.messages), err)
+	}
+	return l.messages[0].topic, append(body, '\n')
+}

@@ -299,7 +299,7 @@ func (c *Config) check(r *strictyaml.Reader) {
 			r.Fail("$.serve."+key, "want a duration of up to a day, not %s", d)
 		}
 	}
-	kinds := []release.EffectKind{release.EffectBug, release.EffectSign, release.EffectPublish, release.EffectAnnounce, release.EffectRebuild}
+	kinds := []release.EffectKind{release.EffectBug, release.EffectSign, release.EffectPublish, release.EffectAnnounce, release.EffectRebuild, release.EffectResult}
 	for _, k := range slices.Sorted(maps.Keys(c.Serve.EffectTimeout)) {
 		if d := c.Serve.EffectTimeout[k]; !slices.Contains(kinds, k) || d <= 0 || d > 24*time.Hour {
 			r.Fail("$.serve.effect_timeout", "%q: %s: want one of %v and a duration of up to a day", k, d, kinds)

@@ -443,3 +443,39 @@ func TestWhatAKilledProcessBeganHoldsNothingUp(t *testing.T) {
 		}
 	}
 }
+
+// TestDeadBusHoldsNoReleaseUp, and costs an attempt now and then; back again it
+// hears what there was, in order.
+func TestDeadBusHoldsNoReleaseUp(t *testing.T) {
+	s := newStage(t)
+	tries := 0
+	bus := &releasetest.Adapter{Fail: func(release.Effect) error { tries++; return errors.New("no route to bus") }}
+	s.config.Adapters[Target{release.EffectResult, "bus"}] = bus
+	s.Policy.Results = []release.Channel{{Name: "bus"}}
+	s.Tested("20261101_01").Tested("20261102_01").At("2026-11-03T12:00:00Z")
+	end := s.Now.Add(24 * time.Hour)
+	for s.Now.Before(end) {
+		if next := s.step(t); next.After(s.Now) {
+			s.Now = next
+		} else {
+			t.Fatalf("nothing to wait for at %s", s.Now)
+		}
+	}
+	if s.Out() != "20261102_01" || len(s.adapters["mail"].Did()) != 1 {
+		t.Errorf("out is %q", s.Out())
+	}
+	if tries < 20 || tries > 40 {
+		t.Errorf("a day without a bus took %d tries", tries)
+	}
+	bus.Fail = nil
+	s.Add(2 * time.Hour)
+	s.step(t)
+	did := bus.Did()
+	if len(did) != 8 || !slices.IsSortedFunc(did, func(a, b release.Effect) int { return int(a.Result.Seq) - int(b.Result.Seq) }) {
+		t.Errorf("afterwards: %q", bus.Keys())
+	}
+	s.step(t)
+	if n := len(bus.Did()); n != 8 {
+		t.Errorf("told again: %q", bus.Keys())
+	}
+}

@@ -535,3 +535,23 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestOurOwnMessagesAreNoBuilds: what this stage itself says on the bus that it
+// listens to, also where its queue is bound to everything.
+func TestOurOwnMessagesAreNoBuilds(t *testing.T) {
+	b := newBench(t)
+	for _, topic := range []string{"ci.productmd-compose.test.queued", "ci.productmd-compose.test.complete", "ci.productmd-compose.test.error"} {
+		body := fmt.Sprintf(`{"artifact": {"type": "productmd-compose", "id": %q, "compose_type": "nightly"}, "compose_id": %[1]q, "status": "FINISHED", "stream": %q}`, compose, stream)
+		if err := b.in.take(t.Context(), message{topic, sent, []byte(body)}); err != nil {
+			t.Errorf("%s: %v", topic, err)
+		}
+		for _, taken := range topics {
+			if taken == topic {
+				t.Errorf("%s is listened to", topic)
+			}
+		}
+	}
+	if n := b.State.Head().Seq; n != 1 {
+		t.Errorf("%d events", n)
+	}
+}

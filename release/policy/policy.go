@@ -97,6 +97,7 @@ type file struct {
 		AfterAnnounce bool     `yaml:"after_announce"`
 	} `yaml:"targets"`
 	Announce []string `yaml:"announce"`
+	Results  []string `yaml:"results"`
 }
 
 // MaxSize bounds a policy file, in bytes; with the files that it names it has to
@@ -358,6 +359,9 @@ func (r *reader) adapters(f *file, p *release.Policy) {
 	for i, c := range f.Announce {
 		p.Announce = append(p.Announce, release.Channel{Name: r.adapterName(fmt.Sprintf("$.announce[%d]", i), c)})
 	}
+	for i, c := range f.Results {
+		p.Results = append(p.Results, release.Channel{Name: r.adapterName(fmt.Sprintf("$.results[%d]", i), c)})
+	}
 	switch {
 	case len(p.Targets) > 0 && len(p.Keys) == 0 && !f.Unsigned:
 		r.Fail("$.targets", "releases would be published unsigned: name keys, or say unsigned: true")
@@ -368,4 +372,5 @@ func (r *reader) adapters(f *file, p *release.Policy) {
 	r.unique("$.targets", len(p.Targets), func(i int) string { return p.Targets[i].Name })
 	r.unique("$.keys", len(p.Keys), func(i int) string { return p.Keys[i].Name })
 	r.unique("$.announce", len(p.Announce), func(i int) string { return p.Announce[i].Name })
+	r.unique("$.results", len(p.Results), func(i int) string { return p.Results[i].Name })
 }

@@ -34,7 +34,7 @@ func TestWholePolicy(t *testing.T) {
 		Trackers: []release.TrackerPolicy{{Name: "pagure", NoImage: true, Checks: true, Revoked: true, OpenAfter: 1, CloseAfter: 2}},
 		Keys:     []release.Key{{Name: "fedora-43"}},
 		Targets:  []release.Target{{Name: "site"}, {Name: "mirror", Steps: []release.Step{"stage", "images", "pointer"}, AfterAnnounce: true}},
-		Announce: []release.Channel{{Name: "mail"}, {Name: "bus"}},
+		Announce: []release.Channel{{Name: "mail"}, {Name: "bus"}}, Results: []release.Channel{{Name: "bus"}},
 	}
 	raw, err := os.ReadFile("testdata/fedora-43.yaml")
 	if err != nil {

@@ -73,6 +73,8 @@ func (w *World) Evening(ctx context.Context, d Day, a Account) (s Seen, err erro
 	if d.Warns != "" {
 		w.warns = strings.Trim(d.Warns, "-")
 	}
+	w.Counts.Results, err = w.results()
+	note(err)
 	s.Warns, err = w.warnings(ctx, Main)
 	note(err)
 	want("warnings on the page", s.Warns, w.warns)
@@ -80,6 +82,40 @@ func (w *World) Evening(ctx context.Context, d Day, a Account) (s Seen, err erro
 		errs = append(errs, fmt.Errorf("the stage says %q and %q, and not %q", a.Main, a.Stable, d.Because))
 	}
 	return s, errors.Join(errs...)
+}
+
+// results counts the messages about tests that came so far, each once.
+func (w *World) results() (n int, err error) {
+	files, err := filepath.Glob(filepath.Join(w.Dir, "results", "result_*.json"))
+	if err != nil {
+		return 0, err
+	}
+	asked, answered := map[string]bool{}, map[string]bool{}
+	for _, path := range files {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return 0, err
+		}
+		var deed struct{ Work release.TestNews }
+		if err := json.Unmarshal(raw, &deed); err != nil {
+			return 0, fmt.Errorf("%s: %w", path, err)
+		}
+		test := fmt.Sprint(deed.Work.Build, deed.Work.Artifact, deed.Work.Attempt)
+		word := asked
+		if deed.Work.Answer != nil {
+			word = answered
+		}
+		if word[test] {
+			return 0, fmt.Errorf("test %s was told of twice: %s", test, path)
+		}
+		word[test] = true
+	}
+	for test := range answered {
+		if !asked[test] {
+			return 0, fmt.Errorf("test %s was told to be answered, and never to be asked for", test)
+		}
+	}
+	return len(files), nil
 }
 
 // tree compares refs with the pointers, and the content of commits with the

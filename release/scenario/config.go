@@ -31,6 +31,7 @@ trackers:
   bugs: {type: %[6]s, url: %[7]s, project: %[8]s, token_file: %[9]s, plain_http_on_loopback: true, labels: [%[10]s]}
 announce:
   list: {mail: {server: %[11]s, tls: none, from: "Releases <releases@example.org>", to: ["announce@example.org"]}}
+  results: {folder: results}
 rebuild:
   signing: {folder: rebuilds}
 site:
@@ -59,6 +60,7 @@ trackers: [{name: bugs, bugs: [no-image, checks, revoked], open_after: 2, close_
 keys: [releases, trees]
 targets: [{name: downloads}]
 announce: [list]
+results: [results]
 `
 
 const stablePolicy = `stream: atomic-stable
@@ -87,7 +89,7 @@ func configure(dir, mail, site string, pgp, ed signtest.Key, t tracker.Config) e
 			return err
 		}
 	}
-	for _, d := range []string{"public", "rebuilds"} {
+	for _, d := range []string{"public", "rebuilds", "results"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}

@@ -40,8 +40,9 @@ type World struct {
 	Counts Counts
 }
 
-// Counts are what the world got in ten weeks.
-type Counts struct{ Releases, Revocations, Mails, Bugs, Comments int }
+// Counts are what the world got in ten weeks. Results are messages about tests:
+// those asked for, and those answered.
+type Counts struct{ Releases, Revocations, Mails, Bugs, Comments, Results int }
 
 // NewWorld starts servers on the loopback and makes all builds and keys. The
 // tracker's project is new.
