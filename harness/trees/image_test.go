@@ -190,7 +190,10 @@ func blob(dir, digest string) string {
 	return filepath.Join(dir, "blobs", strings.Replace(digest, ":", "/", 1))
 }
 
-func readBlob(t *testing.T, dir, digest string, into any) { t.Helper(); read(t, blob(dir, digest), into) }
+func readBlob(t *testing.T, dir, digest string, into any) {
+	t.Helper()
+	read(t, blob(dir, digest), into)
+}
 
 func read(t *testing.T, path string, into any) {
 	t.Helper()

@@ -1,0 +1,82 @@
+package machine
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Emulator is the process of one guest on this host.
+type Emulator struct {
+	PID int
+	// Guest is its name within the run: "boot-1".
+	Guest string
+}
+
+// Emulators are the processes that emulate guests of the run, whatever libvirt
+// knows of them. proc is /proc, or a likeness of it.
+func Emulators(proc, runID string) []Emulator {
+	entries, err := os.ReadDir(proc)
+	if err != nil || runID == "" {
+		return nil
+	}
+	var all []Emulator
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if guest, ok := emulates(proc, pid, runID); ok {
+			all = append(all, Emulator{pid, guest})
+		}
+	}
+	return all
+}
+
+// emulates reports whether the process is QEMU for a guest of the run. No other
+// process names a run in QEMU's way.
+func emulates(proc string, pid int, runID string) (guest string, ok bool) {
+	line, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return "", false // it is gone
+	}
+	args := bytes.Split(line, []byte{0})
+	if !strings.Contains(filepath.Base(string(args[0])), "qemu") {
+		return "", false
+	}
+	for _, a := range args {
+		// -name guest=assay-RUN-GUEST,debug-threads=on
+		if rest, ok := strings.CutPrefix(string(a), "guest="+namePrefix+runID+"-"); ok {
+			guest, _, _ := strings.Cut(rest, ",")
+			return guest, true
+		}
+	}
+	return "", false
+}
+
+// killEmulators kills the run's emulators that we may kill, for when libvirt
+// does not, and says how many there were.
+func killEmulators(runID string) (n int, err error) {
+	for _, e := range Emulators("/proc", runID) {
+		fd, oerr := unix.PidfdOpen(e.PID, 0)
+		if oerr != nil {
+			continue // it has ended
+		}
+		// Asked again, as only now the number cannot become another process's.
+		if _, still := emulates("/proc", e.PID, runID); still {
+			switch kerr := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); {
+			case kerr == nil:
+				n++
+			case !errors.Is(kerr, unix.ESRCH):
+				err = errors.Join(err, os.NewSyscallError("kill "+e.Guest, kerr))
+			}
+		}
+		unix.Close(fd)
+	}
+	return n, err
+}
