@@ -340,10 +340,12 @@ func (s *service) append(ctx context.Context, head release.Head, e release.Event
 	return next, err
 }
 
-// greenwavePolicies are those that policies of streams name.
-func (s *service) greenwavePolicies() []greenwave.Policy {
+// greenwavePolicies are those that policies of streams name now.
+func (s *service) greenwavePolicies() []greenwave.Policy { return greenwavePoliciesOf(s.cfg.Streams()) }
+
+func greenwavePoliciesOf(streams []*release.Policy) []greenwave.Policy {
 	out := []greenwave.Policy{}
-	for _, p := range s.cfg.Streams() {
+	for _, p := range streams {
 		for _, g := range p.Gates {
 			if g, ok := g.(greenwave.Gate); ok {
 				out = append(out, g.Policies...)
@@ -354,14 +356,16 @@ func (s *service) greenwavePolicies() []greenwave.Policy {
 }
 
 // greenwaveEvidence looks for subjects among the builds of the streams that have
-// the request's product version.
-func (s *service) greenwaveEvidence(r *http.Request, q greenwave.Request, when time.Time, do func(func(greenwave.Subject) (greenwave.Evidence, error)) error) error {
+// the request's product version. For a time past, policies, results and waivers are
+// those of then.
+func (s *service) greenwaveEvidence(r *http.Request, q greenwave.Request, when time.Time, do func([]greenwave.Policy, func(greenwave.Subject) (greenwave.Evidence, error)) error) error {
 	at := ""
 	if !when.IsZero() {
 		at = when.UTC().Format(time.RFC3339Nano)
 	}
 	return s.at(r.Context(), at, func(st *release.State, now time.Time) error {
 		var streams []func(greenwave.Subject) (greenwave.Evidence, bool)
+		var policies []*release.Policy
 		for _, p := range s.cfg.Streams() {
 			if at != "" {
 				var err error
@@ -369,9 +373,10 @@ func (s *service) greenwaveEvidence(r *http.Request, q greenwave.Request, when t
 					return err
 				}
 			}
+			policies = append(policies, p)
 			streams = append(streams, greenwave.StateEvidence(p, st, q, now))
 		}
-		return do(func(subject greenwave.Subject) (greenwave.Evidence, error) {
+		return do(greenwavePoliciesOf(policies), func(subject greenwave.Subject) (greenwave.Evidence, error) {
 			for _, ask := range streams {
 				if ev, ok := ask(subject); ok {
 					return ev, nil

@@ -240,9 +240,9 @@ func TestHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(Handler(func() []Policy { return append(ps, own...) }, func(_ *http.Request, q Request, _ time.Time, do func(func(Subject) (Evidence, error)) error) error {
+	srv := httptest.NewServer(Handler(func() []Policy { return append(ps, own...) }, func(_ *http.Request, q Request, _ time.Time, do func([]Policy, func(Subject) (Evidence, error)) error) error {
 		asked++
-		return do(func(s Subject) (Evidence, error) {
+		return do(append(ps, own...), func(s Subject) (Evidence, error) {
 			if s.Item == "broken" {
 				return Evidence{}, errors.New("results are down")
 			}

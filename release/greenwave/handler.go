@@ -12,13 +12,14 @@ import (
 // maxBody bounds a request, in bytes.
 const maxBody = 1 << 20
 
-// Source has the evidence for one request, as of when (zero is now): do gets a
-// function that answers for each subject, all of them from one state. It is asked
-// once for a request, for folding a history takes time.
-type Source func(r *http.Request, q Request, when time.Time, do func(evidence func(Subject) (Evidence, error)) error) error
+// Source has what one request is answered from, as of when (zero is now): do gets
+// the policies that were in force and a function that answers for each subject, all
+// of them from one state. It is asked once for a request, for folding a history
+// takes time.
+type Source func(r *http.Request, q Request, when time.Time, do func(policies []Policy, evidence func(Subject) (Evidence, error)) error) error
 
 // Handler serves POST /api/v1.0/decision, GET /api/v1.0/policies and GET
-// /api/v1.0/about. Policies are asked for at each request.
+// /api/v1.0/about. Policies are those of now; they are asked for at each request.
 func Handler(policies func() []Policy, source Source) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1.0/decision", func(w http.ResponseWriter, r *http.Request) {
@@ -38,8 +39,8 @@ func Handler(policies func() []Policy, source Source) http.Handler {
 		var d Decision
 		_, when, err := q.check()
 		if err == nil {
-			err = source(r, q, when, func(evidence func(Subject) (Evidence, error)) (err error) {
-				d, err = Decide(policies(), q, func(s Subject, _ time.Time) (Evidence, error) { return evidence(s) })
+			err = source(r, q, when, func(policies []Policy, evidence func(Subject) (Evidence, error)) (err error) {
+				d, err = Decide(policies, q, func(s Subject, _ time.Time) (Evidence, error) { return evidence(s) })
 				return err
 			})
 		}

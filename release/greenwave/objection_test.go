@@ -147,9 +147,9 @@ func TestRequestsAreBounded(t *testing.T) {
 	h, ps := gated(t, "test-1", "43")
 	h.Tested("20261102_01")
 	sources := 0
-	srv := httptest.NewServer(Handler(func() []Policy { return ps }, func(_ *http.Request, q Request, _ time.Time, do func(func(Subject) (Evidence, error)) error) error {
+	srv := httptest.NewServer(Handler(func() []Policy { return ps }, func(_ *http.Request, q Request, _ time.Time, do func([]Policy, func(Subject) (Evidence, error)) error) error {
 		sources++
-		return do(func(s Subject) (Evidence, error) {
+		return do(ps, func(s Subject) (Evidence, error) {
 			if s.Item == "many" {
 				var ev Evidence
 				for i := range 1000 {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDecisionOfThen: asked about a time past, the decision call answers by the
+// policies and the waivers of then.
+func TestDecisionOfThen(t *testing.T) {
+	h := newHost(t)
+	rule := func(check string) {
+		h.write("gates.yaml", `--- !Policy
+id: by `+check+`
+decision_contexts: [release]
+subject_type: compose
+product_versions: [demo]
+rules:
+  - !PassingTestCaseRule {test_case_name: `+check+`, scenario: qcow2/x86_64}
+`)
+	}
+	rule("base/clock")
+	h.assay("serve", "--once")
+	h.build("20261121_01", "rejected")
+	moment := func() string { return time.Now().UTC().Format(time.RFC3339Nano) }
+	failed := moment()
+	h.assay("release", "waive", "20261121_01", "base/clock", "--reason", "the host's", "--link", "https://bugs.example/1", "--until", "7d", "--as", "alice", "--yes")
+	waived := moment()
+	h.assay("release", "unwaive", "20261121_01", "base/clock", "--reason", "it was the image", "--as", "alice", "--yes")
+	unwaived := moment()
+	rule("base/none")
+	s := h.serve()
+	ask := func(when string) string {
+		t.Helper()
+		if when != "" {
+			when = `"when": "` + when + `", `
+		}
+		_, answer := s.call("POST", "/greenwave/api/v1.0/decision", "", `{`+when+`"decision_context": "release", "product_version": "demo", "subject_type": "compose", "subject_identifier": "Demo-20261121_01"}`)
+		return answer
+	}
+	for _, c := range []struct{ what, when, satisfied, policy, says string }{
+		{"now, by another policy", "", "false", "by base/none", "test-result-missing"},
+		{"failed", failed, "false", "by base/clock", `"test-result-failed"`},
+		{"waived", waived, "true", "by base/clock", "test-result-failed-waived"},
+		{"taken back", unwaived, "false", "by base/clock", `"test-result-failed"`},
+	} {
+		answer := ask(c.when)
+		for _, want := range []string{`"policies_satisfied":` + c.satisfied, `"` + c.policy + `"`, c.says} {
+			if !strings.Contains(answer, want) {
+				t.Errorf("%s: no %s in %s", c.what, want, answer)
+			}
+		}
+	}
+	if _, answer := s.call("GET", "/greenwave/api/v1.0/policies", "", ""); !strings.Contains(answer, "base/none") || strings.Contains(answer, "base/clock") {
+		t.Errorf("policies of now: %s", answer)
+	}
+	s.stop()
+}
