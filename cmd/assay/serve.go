@@ -27,6 +27,7 @@ import (
 	"assay/release/engine"
 	"assay/release/history"
 	"assay/release/intake"
+	"assay/release/waiverdb"
 )
 
 func newServeCommand() *cobra.Command {
@@ -49,7 +50,8 @@ commands reach it through this one.
   /v1/work/                        tests, for workers (assay worker)
   /metrics, /healthz               for monitoring
 
-It listens to the buses that the configuration has under intake, for builds.
+It listens to the buses that the configuration has under intake, for builds, and
+follows the WaiverDB that it has under waiverdb.
 
 Everybody who reaches the address may read these. Reading the history itself and
 changing anything needs a token from the file that serve.tokens names. With --once it
@@ -76,6 +78,8 @@ type service struct {
 	pages  *adapters.Pages
 	// intakes are where it learns of builds.
 	intakes []*intake.Intake
+	// waived follows a WaiverDB; nil where there is none.
+	waived *waiverdb.Follower
 	// address is where it is reached while it runs.
 	address address
 	// desk hands out tests.
@@ -135,6 +139,12 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 	if s.intakes, err = adapters.Intakes(cfg, s.engine, func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }); err != nil {
 		return &usageError{err}
 	}
+	if cfg.WaiverDB != nil {
+		if s.waived, err = waiverdb.NewFollower(*cfg.WaiverDB, waiverdb.FollowOptions{Policies: cfg.Streams(), Stage: s.engine, Groups: cfg.GroupsOf, Now: s.now,
+			Tell: func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }}); err != nil {
+			return usagef("%s: waiverdb: %w", cfg.Path, err)
+		}
+	}
 	if err := s.engine.With(c.Context(), func(st *release.State) error {
 		if st.Head().Seq == 0 {
 			return noHistory(cfg)
@@ -172,6 +182,11 @@ func (s *service) openHistory(ctx context.Context) (*history.History, error) {
 
 // once does what is due and says how everything stands.
 func (s *service) once(c *cobra.Command) error {
+	if s.waived != nil {
+		if err := s.waived.Poll(c.Context()); err != nil {
+			s.tell.Warn("cannot follow waivers", "error", err)
+		}
+	}
 	if _, err := s.engine.Step(c.Context()); err != nil {
 		return err
 	}
@@ -215,6 +230,9 @@ func (s *service) run(ctx context.Context) error {
 	wg.Go(func() { _ = s.engine.Run(ctx, s.cfg.Serve.Tick) })
 	wg.Go(func() { s.watchBugs(ctx) })
 	wg.Go(func() { s.keepPages(ctx) })
+	if s.waived != nil {
+		wg.Go(func() { s.waived.Run(ctx) })
+	}
 	for _, in := range s.intakes {
 		wg.Go(func() { in.Run(ctx) })
 	}

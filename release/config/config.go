@@ -26,6 +26,7 @@ import (
 	"assay/release/site"
 	"assay/release/strictyaml"
 	"assay/release/tracker"
+	"assay/release/waiverdb"
 )
 
 // MaxSize bounds the file, in bytes.
@@ -63,6 +64,9 @@ type Config struct {
 	// Intake is where builds are learned of, by the name of the machine that is
 	// recorded with each.
 	Intake map[string]intake.Config `yaml:"intake"`
+
+	// WaiverDB is one whose waivers are followed; nil for none.
+	WaiverDB *waiverdb.Config `yaml:"waiverdb"`
 
 	streams []*release.Policy
 }
@@ -265,6 +269,9 @@ func (c *Config) resolve(dir string) {
 		at(&b.CAFile, &b.CertFile, &b.KeyFile, &b.PasswordFile)
 		c.Intake[name] = b
 	}
+	if w := c.WaiverDB; w != nil {
+		at(&w.CAFile, &w.CertFile, &w.KeyFile)
+	}
 	for i := range c.Site.Streams {
 		at(&c.Site.Streams[i].CloudImages)
 		for j := range c.Site.Streams[i].Keys {
@@ -328,6 +335,9 @@ func (c *Config) check(r *strictyaml.Reader) {
 		if a.Folder == "" && c.ReadersURL() == "" {
 			r.Fail("$.announce."+name, "an announcement points to pages: want site.url, or the url of a target")
 		}
+	}
+	if c.WaiverDB != nil {
+		r.Check("$.waiverdb", c.WaiverDB.Check())
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Rebuild)) {
 		if c.Rebuild[name].Folder == "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"assay/release/greenwave"
+	"assay/release/releasetest"
 	"assay/release/servertest"
 )
 
@@ -154,5 +155,49 @@ func TestRealWaiverDB(t *testing.T) {
 	}
 	if got, err := alice.File(t.Context(), long); err != nil || got.TestCase != long.TestCase {
 		t.Errorf("a long name: %v", err)
+	}
+}
+
+// TestRealWaiverDBIsFollowed: what people waive there is waived here, in the name
+// of those whom it is believed for, and taken back when they take it back.
+func TestRealWaiverDBIsFollowed(t *testing.T) {
+	url := servertest.WaiverDB(t)
+	h := follow(t, url)
+	h.Tested("20261103_01", releasetest.Failed("base/running"), releasetest.Failed("storage/resize"))
+	// The server's own clock says when it was filed.
+	h.Now = time.Now().UTC()
+	as := func(user string) *Client {
+		return &Client{URL: url, Authorize: func(r *http.Request) { r.SetBasicAuth(user, "") }}
+	}
+	scenario := qcow2
+	file := func(user string, w New) {
+		t.Helper()
+		w.SubjectType, w.Identifier, w.ProductVersion, w.Comment = "compose", "Test-20261103_01", "test-1", "the test is wrong"
+		if _, err := as(user).File(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file("alice", New{TestCase: "base/running", Scenario: &scenario, Waived: true})
+	file(servertest.WaiverDBProxy, New{TestCase: "storage/resize", Waived: true, Username: "carol"})
+	file("mallory", New{TestCase: "upgrade/plain", Waived: true})
+	h.poll()
+	h.poll()
+	if got := h.waived("20261103_01"); !slices.Equal(got, []string{"base/running@qcow2/x86_64 by alice", "storage/resize@ by carol"}) {
+		t.Errorf("waived %q, told %q", got, h.told)
+	}
+	if got := strings.Join(h.told, "\n"); strings.Count(got, "does not let mallory waive upgrade/plain") != 1 || len(h.told) != 3 {
+		t.Errorf("told %q", h.told)
+	}
+	b := h.State.Line("test-1").Build("20261103_01")
+	if e := b.Waivers[0].Expires; e.Before(h.Now.Add(DefaultLife-time.Hour)) || e.After(h.Now.Add(DefaultLife)) {
+		t.Errorf("it counts until %s", e)
+	}
+	if w, err := as("bob").Waiver(t.Context(), 1); err != nil || !strings.HasSuffix(b.Waivers[0].Tracker, "/waivers/1") || w.TestCase != string(b.Waivers[0].Check) {
+		t.Errorf("%s leads to %+v, %v", b.Waivers[0].Tracker, w, err)
+	}
+	file("alice", New{TestCase: "base/running", Scenario: &scenario})
+	h.poll()
+	if got := h.waived("20261103_01"); !slices.Equal(got, []string{"storage/resize@ by carol"}) {
+		t.Errorf("taken back, and waived %q, told %q", got, h.told)
 	}
 }

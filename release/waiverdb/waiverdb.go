@@ -1,8 +1,9 @@
 // Package waiverdb is a small client of WaiverDB, Fedora's record of waived
-// test results: it reads the waivers of subjects and files new ones.
+// test results: it reads the waivers of subjects and files new ones. A Follower
+// records in the history what people waive there.
 //
-// It keeps nothing and retries nothing: the release stage's effects and polls
-// have their own patience. Responses are bounded and checked.
+// The client keeps nothing and retries nothing: the release stage's effects and
+// polls have their own patience. Responses are bounded and checked.
 package waiverdb
 
 import (
