@@ -188,10 +188,12 @@ func (l *Line) foldWord(e Event) {
 	switch f := e.Fact.(type) {
 	case *StreamBlocked:
 		l.Block = said(f.Word)
+		l.Blocks = append(l.Blocks, &Block{Said: *l.Block})
 	case *BuildMarked:
 		if f.Mark == MarkBad {
 			b := l.ensureBuild(f.Build)
 			b.Marked, b.MarkedBad = said(f.Word), true
+			b.Marks = append(b.Marks, Marking{*b.Marked, f.Mark})
 		}
 	case *WaiverWithdrawn:
 		if w := l.waivers[f.Waiver]; w != nil && w.Withdrawn == nil {
@@ -217,10 +219,16 @@ func (l *Line) foldWord(e Event) {
 	switch f := e.Fact.(type) {
 	case *StreamUnblocked:
 		l.Block = nil
+		for _, b := range l.Blocks {
+			if b.Ended == nil {
+				b.Ended = said(f.Word)
+			}
+		}
 	case *BuildMarked:
 		if f.Mark == MarkGood {
 			b := l.ensureBuild(f.Build)
 			b.Marked, b.MarkedBad = said(f.Word), false
+			b.Marks = append(b.Marks, Marking{*b.Marked, f.Mark})
 		}
 	case *CheckWaived:
 		if l.waivers[f.Waiver] == nil {
@@ -236,7 +244,8 @@ func (l *Line) foldWord(e Event) {
 	case *ReleasesRetired:
 		l.retirements = append(l.retirements, retirement{*f, e.Seq})
 	case *RevocationLifted:
-		l.ensureBuild(f.Build).Revoked = nil
+		b := l.ensureBuild(f.Build)
+		b.Revoked, b.Lifted = nil, append(b.Lifted, said(f.Word))
 	case *SlotsReopened:
 		for id, c := range l.Closed {
 			// A date that had come is not given a second release, whatever

@@ -95,6 +95,8 @@ type Line struct {
 	Stream Stream
 	// Block is the block in force, nil if there is none.
 	Block *Said
+	// Blocks are all that there were, in the order of the history.
+	Blocks []*Block
 	// Policy is the one that was set last, nil if none was.
 	Policy *InForce
 	// Releases are all that were decided, in the order of the history.
@@ -166,6 +168,19 @@ func (s *Said) String() string {
 	return out
 }
 
+// Block is a time in which nothing was released by somebody's word.
+type Block struct {
+	Said
+	// Ended is by whom, when and why it was taken away; nil while it is in force.
+	Ended *Said
+}
+
+// Marking is what somebody said of a whole build.
+type Marking struct {
+	Said
+	Mark Mark
+}
+
 // Build is one build, as far as it is known.
 type Build struct {
 	Stream Stream
@@ -188,8 +203,12 @@ type Build struct {
 	// Marked is the last mark; MarkedBad whether it is "bad".
 	Marked    *Said
 	MarkedBad bool
+	// Marks are all that were said, in the order of the history.
+	Marks []Marking
 	// Revoked is set while the build must not be released again.
 	Revoked *Said
+	// Lifted are those who took a revocation away.
+	Lifted  []*Said
 	Waivers []*Waiver
 
 	packages map[artifact.Arch]uint64

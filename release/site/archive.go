@@ -160,16 +160,28 @@ func (v *view) renderHistory(out Files, prefix string) error {
 			note(c.Seq, at(c.At), "open", "skipped", "The release of "+text(string(id))+" was skipped", "", nil, c.Reasons...)
 		}
 	}
-	if b := v.l.Block; b != nil {
-		note(b.Seq, at(b.At), "open", "blocked", "Releases were stopped", "", v.linksOf(b, ""), said(b))
+	ends := map[uint64]bool{} // one word may end several blocks
+	for _, b := range v.l.Blocks {
+		reasons := []string{said(&b.Said)}
+		if e := b.Ended; e != nil {
+			reasons = append(reasons, fmt.Sprintf("It ended on %s, by %s", on(e.At).Human, text(e.By.String())))
+			if !ends[e.Seq] {
+				note(e.Seq, at(e.At), "good", "unblocked", "Releases went on", "", v.linksOf(e, ""), said(e))
+			}
+			ends[e.Seq] = true
+		}
+		note(b.Seq, at(b.At), "open", "blocked", "Releases were stopped", "", v.linksOf(&b.Said, ""), reasons...)
 	}
 	for b := range v.l.Builds() {
-		if b.Marked != nil {
+		for _, s := range b.Lifted {
+			note(s.Seq, at(s.At), "note", "lifted", fmt.Sprintf("%s may be released again", b.ID), v.pageOf(b.ID), v.linksOf(s, ""), said(s))
+		}
+		for _, m := range b.Marks {
 			word, class := "marked good", "note"
-			if b.MarkedBad {
+			if m.Mark == release.MarkBad {
 				word, class = "marked bad", "bad"
 			}
-			note(b.Marked.Seq, at(b.Marked.At), class, word, fmt.Sprintf("%s was %s", b.ID, word), v.pageOf(b.ID), v.linksOf(b.Marked, ""), said(b.Marked))
+			note(m.Seq, at(m.At), class, word, fmt.Sprintf("%s was %s", b.ID, word), v.pageOf(b.ID), v.linksOf(&m.Said, ""), said(&m.Said))
 		}
 	}
 	slices.SortFunc(p.Decisions, func(a, b decision) int { return cmp.Compare(b.seq, a.seq) })

@@ -194,6 +194,8 @@ func example(t testing.TB) (site.Input, *lab) {
 	l.build("20261110_01", releasetest.Failed("upgrade/plain"))
 	day(good, "2026-11-14T03:00:00Z")
 	l.build("20261114_01", releasetest.Failed("containers/run"))
+	l.At("2026-11-15T08:00:00Z").MustSay(&release.StreamBlocked{Word: release.Word{Reason: "the signing keys are being moved to the new host", Tracker: "https://tracker.example.org/issue/813"}})
+	l.At("2026-11-16T16:20:00Z").MustSay(&release.StreamUnblocked{Word: release.Word{Reason: "they are there, and a test release verified"}})
 	day(good, "2026-11-17T03:00:00Z")
 	l.build("20261117_01", known, flaky, releasetest.Failed("storage/data"))
 	l.MustSay(&release.CheckWaived{Waiver: "w-1", Build: "20261117_01", Check: "storage/data", Artifact: qcow2X, Word: release.Word{Reason: "the check asks for 20 GiB, the image has 10; the data is there", Tracker: "https://tracker.example.org/issue/815"}, Expires: l.Now.AddDate(0, 1, 0)})

@@ -135,6 +135,50 @@ func TestBlockedAndNothingOut(t *testing.T) {
 	wantNot(t, page(t, render(t, in), "streams/new/index.html"), "will be released")
 }
 
+// TestHistoryHasEveryOverride: who, when and why, also of what is over: blocks, marks
+// and revocations that were taken away.
+func TestHistoryHasEveryOverride(t *testing.T) {
+	l := newLab(t)
+	l.Policy = policy("new", "New OS")
+	word := func(reason string, n int) release.Word {
+		return release.Word{Reason: reason, Tracker: fmt.Sprintf("https://tracker.example.org/issue/%d", n)}
+	}
+	at := func(when string, f release.Fact) { l.At(when).MustSay(f) }
+	at("2026-11-02T03:00:00Z", &release.StreamBlocked{Word: word("freeze for the keynote", 1)})
+	at("2026-11-02T04:00:00Z", &release.StreamBlocked{Word: word("and for the party", 2)})
+	at("2026-11-02T09:00:00Z", &release.StreamUnblocked{Word: word("it is over", 3)})
+	l.At("2026-11-03T12:00:00Z")
+	l.build("20261103_01")
+	at("2026-11-03T13:00:00Z", &release.ReleaseRevoked{Build: "20261103_01", Word: word("eats disks", 4)})
+	at("2026-11-03T14:00:00Z", &release.RevocationLifted{Build: "20261103_01", Word: word("it was the disk", 5)})
+	at("2026-11-03T15:00:00Z", &release.BuildMarked{Build: "20261103_01", Mark: release.MarkBad, Word: word("eats homes", 6)})
+	at("2026-11-03T16:00:00Z", &release.BuildMarked{Build: "20261103_01", Mark: release.MarkGood, Word: word("they grew back", 7)})
+	at("2026-11-04T03:00:00Z", &release.StreamBlocked{Word: word("another freeze", 8)})
+	in := site.Input{URL: "https://example.org", State: l.State, Now: l.Now, Streams: []site.Stream{{Policy: l.Policy}}}
+	f := render(t, in)
+	p := page(t, f, "streams/new/history.html")
+	want(t, p, "Freeze for the keynote", "And for the party", "It ended on 2 November 2026", "It is over", "Eats disks", "It was the disk", "Eats homes", "They grew back", "Another freeze")
+	raw := string(f["streams/new/history.html"])
+	for n := range 8 {
+		if !strings.Contains(raw, fmt.Sprintf("https://tracker.example.org/issue/%d\"", n+1)) {
+			t.Errorf("issue %d is nowhere", n+1)
+		}
+	}
+	if n := strings.Count(raw, "Releases were stopped"); n != 3 || strings.Count(raw, "Releases went on") != 1 || strings.Count(raw, "alice, ") < 9 {
+		t.Errorf("%d blocks, %d ends, %d names", n, strings.Count(raw, "Releases went on"), strings.Count(raw, "alice, "))
+	}
+	order := []int{}
+	for _, s := range []string{"Another freeze", "They grew back", "Eats homes", "It was the disk", "It is over", "And for the party", "Freeze for the keynote"} {
+		order = append(order, strings.Index(raw, s))
+	}
+	if !slices.IsSorted(order) {
+		t.Errorf("not the newest first: %v", order)
+	}
+	// What is over warns nobody.
+	wantNot(t, page(t, f, "streams/new/index.html"), "keynote", "party")
+	want(t, page(t, f, "streams/new/index.html"), "Another freeze")
+}
+
 // TestRevokedBuildIsNotWhyNothingPasses: its bug stands with the revocation, not
 // with what keeps builds from passing.
 func TestRevokedBuildIsNotWhyNothingPasses(t *testing.T) {
