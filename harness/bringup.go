@@ -69,9 +69,13 @@ func (s *session) bringUp(ctx context.Context, kind string) (*instance, *guest.S
 }
 
 func (s *session) bringUpOnce(ctx context.Context, name string) (_ *instance, _ *guest.SSH, err error) {
+	lease, err := s.room(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	end := s.span("boot", name, name, "booting "+name)
 	defer func() { end(err == nil) }()
-	i, err := s.boot(ctx, name)
+	i, err := s.boot(ctx, name, lease)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,10 +42,33 @@ type instance struct {
 // destroyLimit bounds the taking down of one guest.
 const destroyLimit = 30 * time.Second
 
-// newInstance reserves room on the host and makes the guest's folders. The
-// caller closes it.
-func (s *session) newInstance(ctx context.Context, name string, state check.State) (*instance, error) {
-	i := &instance{name: name, state: state, started: time.Now(), left: &s.left,
+// roomNotice is how long a guest may wait for room before that is told.
+const roomNotice = time.Second
+
+// room reserves what a guest needs of the host. A wait for other guests, of this
+// run or of others, has a span of its own.
+func (s *session) room(ctx context.Context, name string) (*capacity.Lease, error) {
+	spans := make(chan func(bool), 1)
+	notice := time.AfterFunc(roomNotice, func() { spans <- s.span("wait", name, name, "waiting for room for "+name) })
+	lease, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs, DiskMiB: guestDiskMiB})
+	if !notice.Stop() {
+		(<-spans)(err == nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot reserve room for guest %s: %w", name, err)
+	}
+	return lease, nil
+}
+
+// newInstance makes the guest's folders. The lease becomes its own, also when
+// it fails. The caller closes it.
+func (s *session) newInstance(name string, state check.State, lease *capacity.Lease) (_ *instance, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lease.Release())
+		}
+	}()
+	i := &instance{name: name, state: state, started: time.Now(), left: &s.left, lease: lease,
 		dir: filepath.Join(s.opt.Results, "guests", name), scratch: filepath.Join(s.runDir.Path, name)}
 	// An earlier run's evidence must not pass for this one's.
 	if err := os.RemoveAll(i.dir); err != nil {
@@ -57,15 +80,9 @@ func (s *session) newInstance(ctx context.Context, name string, state check.Stat
 			return nil, fmt.Errorf("cannot make a folder for guest %s: %w", name, err)
 		}
 	}
-	lease, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs, DiskMiB: guestDiskMiB})
-	if err != nil {
-		return nil, fmt.Errorf("cannot reserve room for guest %s: %w", name, err)
-	}
-	i.lease = lease
-	i.started = time.Now() // waiting for room is not the guest's time
 	i.file, err = os.Create(filepath.Join(i.dir, "console.log"))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot keep the console of guest %s: %w", name, err), lease.Release())
+		return nil, fmt.Errorf("cannot keep the console of guest %s: %w", name, err)
 	}
 	i.console = console.New(i.file, time.Now)
 	return i, nil
@@ -137,10 +154,10 @@ func (i *instance) close() error {
 	return errors.Join(errs...)
 }
 
-// boot makes a first boot of the image under a seed of its own. It returns as
+// boot makes a first boot of the image under a seed of its own. The lease becomes the guest's. It returns as
 // soon as the machine runs; the guest is not up yet.
-func (s *session) boot(ctx context.Context, name string) (_ *instance, err error) {
-	i, err := s.newInstance(ctx, name, check.Fresh)
+func (s *session) boot(ctx context.Context, name string, lease *capacity.Lease) (_ *instance, err error) {
+	i, err := s.newInstance(name, check.Fresh, lease)
 	if err != nil {
 		return nil, err
 	}
@@ -171,9 +188,9 @@ func (s *session) boot(ctx context.Context, name string) (_ *instance, err error
 	return i, i.openRelay()
 }
 
-// fork makes a guest from a saved one.
-func (s *session) fork(ctx context.Context, from *snapshot, name string) (_ *instance, err error) {
-	i, err := s.newInstance(ctx, name, from.state)
+// fork makes a guest from a saved one. The lease becomes its own.
+func (s *session) fork(ctx context.Context, from *snapshot, name string, lease *capacity.Lease) (_ *instance, err error) {
+	i, err := s.newInstance(name, from.state, lease)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"assay/harness/capacity"
 	"assay/harness/console"
 	"assay/harness/machine"
 	"assay/reports"
@@ -216,9 +217,12 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 		snap, err = s.states.get(ctx, forkedFrom(j.State))
 		if err == nil {
 			name := s.guestName("fork")
-			end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, snap.state))
-			i, err = s.fork(ctx, snap, name)
-			end(err == nil)
+			var lease *capacity.Lease
+			if lease, err = s.room(ctx, name); err == nil {
+				end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, snap.state))
+				i, err = s.fork(ctx, snap, name, lease)
+				end(err == nil)
+			}
 		}
 		if err == nil {
 			return i, true, nil

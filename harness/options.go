@@ -83,7 +83,7 @@ const (
 // Progress is one change of state, for people who watch.
 type Progress struct {
 	Time time.Time
-	// Stage is "image", "boot", "save", "fork", "suite", "check", "retry" or "note".
+	// Stage is "image", "wait", "boot", "save", "fork", "suite", "check", "retry" or "note".
 	Stage string
 	// Name is what the stage is about: a guest, a job, a check.
 	Name string

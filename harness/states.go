@@ -308,9 +308,13 @@ func withoutTag(image string) string {
 
 // enterFork forks a guest and opens a connection.
 func (s *session) enterFork(ctx context.Context, from *snapshot, name string) (_ *instance, _ *guest.SSH, err error) {
+	lease, err := s.room(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	end := s.span("fork", name, name, fmt.Sprintf("forking %s from %s", name, from.state))
 	defer func() { end(err == nil) }()
-	i, err := s.fork(ctx, from, name)
+	i, err := s.fork(ctx, from, name, lease)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -240,7 +240,7 @@ const (
 
 // Span is one bar of the timeline.
 type Span struct {
-	// Kind is "image", "boot", "save", "fork", "suite", "reboot" or "retry".
+	// Kind is "image", "wait" (for room on the host), "boot", "save", "fork", "suite", "reboot" or "retry".
 	Kind  string `json:"kind"`
 	Name  string `json:"name"`
 	Guest string `json:"guest,omitempty"`

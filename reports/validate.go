@@ -21,7 +21,7 @@ var (
 // Kinds of evidence, timeline bars and boots.
 var (
 	EvidenceKinds = []string{"console", "journal", "command", "file", "screenshot"}
-	SpanKinds     = []string{"image", "boot", "save", "fork", "suite", "reboot", "retry"}
+	SpanKinds     = []string{"image", "wait", "boot", "save", "fork", "suite", "reboot", "retry"}
 	BootKinds     = []string{"cold", "fork", "reboot"}
 )
 

@@ -1,0 +1,64 @@
+package harness
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"assay/harness/capacity"
+)
+
+// TestRoom: a wait for room has a span of its own, and a guest that need not
+// wait has none.
+func TestRoom(t *testing.T) {
+	var mu sync.Mutex
+	told := make(chan string, 8)
+	s := emptySession()
+	s.opt.MemoryMiB, s.opt.CPUs, s.opt.Progress = 64, 1, func(p Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !p.Done {
+			told <- p.Stage
+		}
+	}
+	var err error
+	if s.ledger, err = capacity.Open(t.TempDir(), capacity.Limits{MemoryMiB: 100, CPUs: 1, DiskMiB: 2 * guestDiskMiB}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.ledger.Close()
+	first, err := s.room(t.Context(), "boot-1")
+	if err != nil || len(s.run.Timeline) != 0 {
+		t.Fatalf("%v, %+v", err, s.run.Timeline)
+	}
+	done := make(chan error, 1)
+	go func() {
+		second, err := s.room(t.Context(), "fork-1")
+		if err == nil {
+			err = second.Release()
+		}
+		done <- err
+	}()
+	select {
+	case stage := <-told:
+		if stage != "wait" {
+			t.Errorf("told of %q", stage)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the wait is not told")
+	}
+	if err := first.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(s.run.Timeline) != 1 || s.run.Timeline[0].Kind != "wait" || s.run.Timeline[0].Guest != "fork-1" || !s.run.Timeline[0].OK {
+		t.Errorf("%+v", s.run.Timeline)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.room(ctx, "fork-2"); err == nil {
+		t.Error("room was had after the end")
+	}
+}
