@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -56,9 +57,13 @@ func TestRoom(t *testing.T) {
 	if len(s.run.Timeline) != 1 || s.run.Timeline[0].Kind != "wait" || s.run.Timeline[0].Guest != "fork-1" || !s.run.Timeline[0].OK {
 		t.Errorf("%+v", s.run.Timeline)
 	}
+	if first, err = s.room(t.Context(), "boot-2"); err != nil {
+		t.Fatal(err)
+	}
+	defer first.Release()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.room(ctx, "fork-2"); err == nil {
-		t.Error("room was had after the end")
+	if _, err := s.room(ctx, "fork-2"); !errors.Is(err, context.Canceled) {
+		t.Errorf("room after the end: %v", err)
 	}
 }
