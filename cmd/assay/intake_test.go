@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,4 +80,35 @@ func TestServeLearnsOfBuilds(t *testing.T) {
 		t.Error(out)
 	}
 	s.stop()
+}
+
+// TestServeTakesWhatAScheduleMakes: the command makes a build, the folder has it,
+// its test is asked for, and a worker can fetch it.
+func TestServeTakesWhatAScheduleMakes(t *testing.T) {
+	h := newHost(t)
+	for _, dir := range []string{"drop", "work"} {
+		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.write("compose.sh", `echo the image >os.qcow2
+echo '{"compose": "'$ASSAY_COMPOSE'", "created": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", "artifacts": [{"id": "qcow2/x86_64", "file": "os.qcow2"}]}' >build.json
+`)
+	stage := h.page("stage.yaml")
+	schedule := `schedules: {nightly: {stream: demo-1, at: "00:00", packages: [date], command: [/bin/sh, "` + filepath.Join(h.dir, "compose.sh") + `"], into: drop, work: work}}` + "\n"
+	h.write("stage.yaml", stage+schedule)
+	if out, err := h.try("policy", "check"); err == nil || !strings.Contains(out, "want the path of one of folders") {
+		t.Errorf("%v, %s", err, out)
+	}
+	h.write("stage.yaml", stage+"folders: {drop: {path: drop, stream: demo-1, poll: 20ms}}\n"+schedule)
+	h.assay("policy", "check")
+	h.write("work/last.json", `{"day": "20261101"}`) // it slept since
+	s := h.serve()
+	s.until("its test is asked for", func() bool {
+		return strings.Contains(h.assay("history", "show", "--type", "test.requested"), "qcow2 x86_64: attempt 1")
+	})
+	s.stop()
+	if out := h.assay("history", "show", "--type", "build.seen", "--json"); strings.Count(out, `"build.seen"`) != 1 || !strings.Contains(out, `"name":"drop"`) || !strings.Contains(out, `"location":"`+h.dir+`/drop/demo-1-`) {
+		t.Error(out)
+	}
 }

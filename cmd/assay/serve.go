@@ -26,7 +26,6 @@ import (
 	"assay/release/config"
 	"assay/release/engine"
 	"assay/release/history"
-	"assay/release/intake"
 	"assay/release/waiverdb"
 )
 
@@ -50,8 +49,8 @@ commands reach it through this one.
   /v1/work/                        tests, for workers (assay worker)
   /metrics, /healthz               for monitoring
 
-It listens to the buses that the configuration has under intake, for builds, and
-follows the WaiverDB that it has under waiverdb.
+It listens to the buses that the configuration has under intake for builds, looks
+into its folders, runs its schedules, and follows the WaiverDB under waiverdb.
 
 Everybody who reaches the address may read these. Reading the history itself and
 changing anything needs a token from the file that serve.tokens names. With --once it
@@ -77,7 +76,7 @@ type service struct {
 	tell   *slog.Logger
 	pages  *adapters.Pages
 	// intakes are where it learns of builds.
-	intakes []*intake.Intake
+	intakes []adapters.Intake
 	// waived follows a WaiverDB; nil where there is none.
 	waived *waiverdb.Follower
 	// address is where it is reached while it runs.
@@ -136,7 +135,7 @@ func runServe(c *cobra.Command, f *stageFlags, once bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.intakes, err = adapters.Intakes(cfg, s.engine, func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }); err != nil {
+	if s.intakes, err = adapters.Intakes(cfg, s.now, s.engine, func(format string, args ...any) { s.tell.Info(fmt.Sprintf(format, args...)) }); err != nil {
 		return &usageError{err}
 	}
 	if cfg.WaiverDB != nil {

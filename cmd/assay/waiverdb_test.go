@@ -31,7 +31,9 @@ func TestServeFollowsWaivers(t *testing.T) {
 	}
 	h.write("stage.yaml", config+`waiverdb: {url: "`+db.URL+`/api/v1.0", poll: 1s, proxies: [bodhi]}`+"\n")
 	s := h.serve()
-	s.until("it is recorded", func() bool { return strings.Contains(h.assay("history", "show", "--type", "check.waived"), "base/clock") })
+	s.until("it is recorded", func() bool {
+		return strings.Contains(h.assay("history", "show", "--type", "check.waived"), "base/clock")
+	})
 	s.until("a refusal is told of", func() bool { return strings.Contains(s.log.String(), "does not let mallory waive base/units") })
 	s.stop()
 	if out := h.assay("history", "show", "--type", "check.waived"); strings.Count(out, "check.waived") != 1 || !strings.Contains(out, "alice") || !strings.Contains(out, "the host was slow") {

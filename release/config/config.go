@@ -64,6 +64,10 @@ type Config struct {
 	// Intake is where builds are learned of, by the name of the machine that is
 	// recorded with each.
 	Intake map[string]intake.Config `yaml:"intake"`
+	// Folders are where builds are put down, Schedules compose commands that put
+	// them there.
+	Folders   map[string]intake.FolderConfig   `yaml:"folders"`
+	Schedules map[string]intake.ScheduleConfig `yaml:"schedules"`
 
 	// WaiverDB is one whose waivers are followed; nil for none.
 	WaiverDB *waiverdb.Config `yaml:"waiverdb"`
@@ -269,6 +273,14 @@ func (c *Config) resolve(dir string) {
 		at(&b.CAFile, &b.CertFile, &b.KeyFile, &b.PasswordFile)
 		c.Intake[name] = b
 	}
+	for name, f := range c.Folders {
+		at(&f.Path)
+		c.Folders[name] = f
+	}
+	for name, s := range c.Schedules {
+		at(&s.Into, &s.Work)
+		c.Schedules[name] = s
+	}
 	if w := c.WaiverDB; w != nil {
 		at(&w.CAFile, &w.CertFile, &w.KeyFile)
 	}
@@ -334,6 +346,14 @@ func (c *Config) check(r *strictyaml.Reader) {
 		}
 		if a.Folder == "" && c.ReadersURL() == "" {
 			r.Fail("$.announce."+name, "an announcement points to pages: want site.url, or the url of a target")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Schedules)) {
+		s := c.Schedules[name]
+		if !slices.ContainsFunc(slices.Collect(maps.Values(c.Folders)), func(f intake.FolderConfig) bool {
+			return filepath.Clean(f.Path) == filepath.Clean(s.Into) && f.Stream == s.Stream
+		}) {
+			r.Fail("$.schedules."+name, "into: want the path of one of folders, of the same stream: what is made there is taken from there")
 		}
 	}
 	if c.WaiverDB != nil {

@@ -1,6 +1,7 @@
 // Package intake learns of builds from a message bus: composes that ended, with
 // or without images, the ostree commits that they made, and builds announced in
-// our own form.
+// our own form. A Folder learns of those that are put down there, a Schedule has
+// them made, each day that brings other packages.
 //
 // # Once
 //
