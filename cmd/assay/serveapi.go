@@ -31,6 +31,8 @@ func (s *service) handler() http.Handler {
 	mux.HandleFunc("GET /v1/decision/{stream}", s.decision)
 	mux.HandleFunc("GET /v1/builds/{stream}", s.builds)
 	mux.HandleFunc("GET /v1/builds/{stream}/{build}", s.builds)
+	mux.HandleFunc("POST /v1/builds/{stream}", s.postBuild(false))
+	mux.HandleFunc("POST /v1/builds/{stream}/failed", s.postBuild(true))
 	mux.HandleFunc("GET /v1/log/findings", s.withToken(func(w http.ResponseWriter, _ *http.Request, _ holder) {
 		reply(w, http.StatusOK, orEmpty(s.log.Findings()))
 	}))

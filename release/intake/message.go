@@ -71,7 +71,9 @@ func (in *Intake) read(ctx context.Context, m message) ([]news, error) {
 	case topicOSTree:
 		return in.ostree(m)
 	case topicBuild, topicFailed:
-		return in.own(m)
+		return own(m, func(s release.Stream) bool {
+			return slices.ContainsFunc(in.config.Streams, func(c StreamConfig) bool { return c.Stream == s })
+		}, in.config.place)
 	}
 	return nil, nil
 }
@@ -314,8 +316,9 @@ func (in *Intake) ostree(m message) (out []news, err error) {
 }
 
 // own is an announcement in our own form: that of the event, with the stream and
-// without a number.
-func (in *Intake) own(m message) ([]news, error) {
+// without a number. What is of no stream of ours tells nothing; place says where
+// we find files.
+func own(m message, ours func(release.Stream) bool, place func(string) (string, error)) ([]news, error) {
 	var body struct {
 		Stream release.Stream `json:"stream"`
 		release.BuildSeen
@@ -327,7 +330,7 @@ func (in *Intake) own(m message) ([]news, error) {
 	if err := decode(m.body, &body); err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(in.config.Streams, func(s StreamConfig) bool { return s.Stream == body.Stream }) {
+	if !ours(body.Stream) {
 		return nil, nil
 	}
 	if body.Compose == "" {
@@ -344,7 +347,7 @@ func (in *Intake) own(m message) ([]news, error) {
 	b.Created = b.Created.UTC()
 	for i := range b.Artifacts {
 		var err error
-		if b.Artifacts[i].Location, err = in.config.place(b.Artifacts[i].Location); err != nil {
+		if b.Artifacts[i].Location, err = place(b.Artifacts[i].Location); err != nil {
 			return nil, err
 		}
 	}
@@ -352,7 +355,7 @@ func (in *Intake) own(m message) ([]news, error) {
 		if b.Commits[i].Repo == "" {
 			continue
 		}
-		repo, err := in.config.place(strings.TrimSuffix(b.Commits[i].Repo, "/") + "/")
+		repo, err := place(strings.TrimSuffix(b.Commits[i].Repo, "/") + "/")
 		if err != nil {
 			return nil, err
 		}
