@@ -93,7 +93,7 @@ func atGateway(port int) string { return net.JoinHostPort(network.GatewayIP, str
 func (s *services) address(t *check.Trees) {
 	base := "http://" + atGateway(updatesPort)
 	t.URL, t.Slow, t.Cut = base+"/repo", base+"/slow/", base+"/cut/"
-	if ti := s.images.Load(); ti != nil {
+	if ti := s.images.images.Load(); ti != nil {
 		ti.name(t)
 	}
 }

@@ -175,7 +175,11 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := s.upgrade(ctx, g, d, before, t); err != nil {
+		if lack := s.services.images.lackedSince(began); lack != "" {
+			return &noTreesError{errors.New(lack)}
+		}
 		return ofUpgrade(err)
 	}
 	if err := s.rebootWatched(ctx, i, g); err != nil {
@@ -229,10 +233,13 @@ func (s *session) upgrader(ctx context.Context, g guest.Guest, t *check.Trees) (
 		}
 		switch {
 		case booted.Image != nil && t.NewerImage == "":
-			return nil, booted, &noTreesError{fmt.Errorf("the image follows a container image, and no newer one was given (--update-image): %s",
-				cmp.Or(t.NoImages, "none can be derived"))}
+			return nil, booted, &noTreesError{fmt.Errorf("the image follows a container image, and there is no newer one: %s", t.NoImages)}
 		case booted.Image != nil:
-			return d, booted, nil
+			why, err := host.WhyNoOther(ctx, g, *booted.Image, t.ImageName)
+			if err == nil && why != "" {
+				err = &noTreesError{fmt.Errorf("the host cannot be given the update that is served: %s", why)}
+			}
+			return d, booted, err
 		}
 	}
 	for _, d := range found.Drivers {
@@ -261,7 +268,7 @@ func bootedOf(ctx context.Context, d host.Driver) (host.Deployment, error) {
 func (s *session) upgrade(ctx context.Context, g guest.Guest, d host.Driver, before host.Deployment, t *check.Trees) error {
 	follow := func() error { return host.Follow(ctx, g, t.URL, t.Ref, false) }
 	if before.Image != nil {
-		follow = func() error { return host.FollowImage(ctx, g, withoutTag(before.Image.Name), t.ImageName) }
+		follow = func() error { return host.FollowImage(ctx, g, withoutTag(before.Image.Name), t.FollowImage) }
 	}
 	if err := follow(); err != nil {
 		return err

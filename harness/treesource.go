@@ -89,6 +89,9 @@ func (ts *treeSource) make(ctx context.Context) (*check.Trees, error) {
 		if err != nil {
 			return nil, &noTreesError{err}
 		}
+		if s.opt.UpdateImage == "" {
+			t.NoImages = "an ostree repository was given to upgrade to; give --update-image, too"
+		}
 		return t, nil
 	}
 	return ts.derive(ctx, booted)
@@ -131,15 +134,15 @@ func (ts *treeSource) deriveImages(ctx context.Context, g guest.Guest, t *check.
 		return err
 	}
 	image, err := trees.ReadImage(ctx, g, t.Booted.Commit)
-	if err == nil && image != nil {
-		err = image.DeriveImages(dir, t)
+	if err == nil {
+		err = image.Derive(dir)
 	}
-	var refused *trees.RefusedError
-	switch {
-	case errors.As(err, &refused):
+	var none *trees.NoImageError
+	if errors.As(err, &none) {
 		t.NoImages = err.Error()
 		return nil
-	case err != nil || image == nil:
+	}
+	if err != nil {
 		return err
 	}
 	t.DerivedImages = true

@@ -3,6 +3,7 @@ package machine
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -59,13 +60,17 @@ func emulates(proc string, pid int, runID string) (guest string, ok bool) {
 	return "", false
 }
 
-// killEmulators kills the run's emulators that we may kill, for when libvirt
-// does not, and says how many there were.
+// killEmulators kills the run's emulators, whatever libvirt knows of them, and
+// says how many there were.
 func killEmulators(runID string) (n int, err error) {
 	for _, e := range Emulators("/proc", runID) {
 		fd, oerr := unix.PidfdOpen(e.PID, 0)
-		if oerr != nil {
+		if errors.Is(oerr, unix.ESRCH) {
 			continue // it has ended
+		}
+		if oerr != nil {
+			err = errors.Join(err, fmt.Errorf("cannot end guest %s (process %d): %w", e.Guest, e.PID, oerr))
+			continue
 		}
 		// Asked again, as only now the number cannot become another process's.
 		if _, still := emulates("/proc", e.PID, runID); still {
@@ -73,7 +78,7 @@ func killEmulators(runID string) (n int, err error) {
 			case kerr == nil:
 				n++
 			case !errors.Is(kerr, unix.ESRCH):
-				err = errors.Join(err, os.NewSyscallError("kill "+e.Guest, kerr))
+				err = errors.Join(err, fmt.Errorf("cannot end guest %s (process %d): %w", e.Guest, e.PID, kerr))
 			}
 		}
 		unix.Close(fd)

@@ -72,8 +72,8 @@ func ListOwned(ctx context.Context, uri string) ([]Owned, error) {
 }
 
 // DestroyOwned destroys every domain of that run and says how many there were.
-// Where libvirt cannot be asked their emulators are killed, and the error stays:
-// libvirt may know of more. A domain being restored is among them only once libvirt shows it: who wants
+// Emulators that libvirt does not show, as it is not there any more, are killed;
+// an error of libvirt's stays, as it may know of more. A domain being restored is among them only once libvirt shows it: who wants
 // to be sure asks until it has answered 0 for a while.
 func DestroyOwned(ctx context.Context, uri, runID string) (n int, err error) {
 	var failed []error
@@ -89,9 +89,13 @@ func DestroyOwned(ctx context.Context, uri, runID string) (n int, err error) {
 		}
 		return nil
 	})
-	if err = errors.Join(append(failed, err)...); err != nil {
-		killed, kerr := killEmulators(runID)
-		n, err = n+killed, errors.Join(err, kerr)
+	killed, kerr := killEmulators(runID)
+	n += killed
+	if err = errors.Join(append(failed, err)...); err == nil && kerr != nil {
+		// Libvirt's emulators are another user's; that it shows none is enough.
+		return n, nil
+	}
+	if err = errors.Join(err, kerr); err != nil {
 		return n, fmt.Errorf("cannot destroy the guests of run %s: %w", runID, err)
 	}
 	return n, nil

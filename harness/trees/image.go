@@ -3,6 +3,7 @@ package trees
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -40,24 +41,33 @@ const (
 // itself keeps it: enough to name its layers without having them.
 type Image struct{ manifest, config map[string]any }
 
-// ReadImage asks a guest for the image of a commit; nil if it was made of none. A
-// *RefusedError says that an update cannot build on what the guest keeps.
+// NoImageError means that no update can be derived from a host's image, and why.
+type NoImageError struct{ why string }
+
+func (e *NoImageError) Error() string {
+	return "none can be derived from the host's own image: " + e.why + "; give one with --update-image"
+}
+
+// ReadImage asks a guest for the image of a commit. A *NoImageError says that
+// an update cannot build on what the guest keeps.
 func ReadImage(ctx context.Context, g guest.Guest, commit string) (*Image, error) {
 	r, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", imageScript, "image", commit}, Limit: deriveLimit, MaxOutput: imageLimit})
 	switch {
 	case err != nil:
 		return nil, err
 	case !r.OK():
-		return nil, &RefusedError{r.Said()}
+		return nil, &NoImageError{r.Said()}
+	case r.Truncated:
+		return nil, &NoImageError{fmt.Sprintf("the host tells more than %d bytes of it", imageLimit)}
 	}
 	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
 	if len(lines) < 2 {
-		return nil, nil
+		return nil, &NoImageError{"commit " + commit + " in the host's ostree repository does not tell of which image it was made"}
 	}
 	i := &Image{}
 	for n, into := range []*map[string]any{&i.manifest, &i.config} {
 		if *into, err = readObject(lines[n]); err != nil {
-			return nil, &RefusedError{fmt.Sprintf("cannot read the image's %s in commit %s: %v", []string{"manifest", "configuration"}[n], commit, err)}
+			return nil, &NoImageError{fmt.Sprintf("cannot read its %s in commit %s: %v", []string{"manifest", "configuration"}[n], commit, err)}
 		}
 	}
 	held := map[string]bool{}
@@ -66,11 +76,11 @@ func ReadImage(ctx context.Context, g guest.Guest, commit string) (*Image, error
 	}
 	digests, err := i.layers()
 	if err != nil {
-		return nil, &RefusedError{err.Error()}
+		return nil, &NoImageError{err.Error()}
 	}
 	for _, d := range digests {
 		if !held[layerRef(d)] {
-			return nil, &RefusedError{"the host does not keep layer " + d}
+			return nil, &NoImageError{"the host does not keep layer " + d}
 		}
 	}
 	return i, nil
@@ -119,14 +129,14 @@ func (i *Image) layers() ([]string, error) {
 	list, _ := i.manifest["layers"].([]any)
 	diffs, _ := part(i.config, "rootfs")["diff_ids"].([]any)
 	if len(list) == 0 || len(list) != len(diffs) {
-		return nil, fmt.Errorf("the image's manifest has %d layers and its configuration %d", len(list), len(diffs))
+		return nil, fmt.Errorf("its manifest has %d layers and its configuration %d", len(list), len(diffs))
 	}
 	var out []string
 	for _, l := range list {
 		m, _ := l.(map[string]any)
 		d, _ := m["digest"].(string)
 		if !digest.MatchString(d) {
-			return nil, fmt.Errorf("a layer of the image has the digest %.80q", d)
+			return nil, fmt.Errorf("a layer has the digest %.80q", d)
 		}
 		out = append(out, d)
 	}
@@ -146,34 +156,38 @@ func part(in map[string]any, key string) map[string]any {
 	return map[string]any{}
 }
 
-// tagged is what a registry takes as a tag (distribution-spec).
-var tagged = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+// version is what the image calls itself, as a tag: another character becomes a
+// dash. Without a label it is "0".
+func (i *Image) version() string {
+	labels := part(part(i.config, "config"), "Labels")
+	for _, key := range []string{versionLabel, "version"} { // as ostree-ext looks for it
+		if v, _ := labels[key].(string); v != "" {
+			v = strings.TrimLeft(noTag.ReplaceAllString(v, "-"), ".-")
+			return cmp.Or(v[:min(len(v), 100)], "0")
+		}
+	}
+	return "0"
+}
 
-// DeriveImages makes versions of the booted image for t's older, booted and
-// newer trees: the same layers, and one with the files by which a derived tree
-// differs. They become an OCI layout in the new folder dir, oldest first, which
-// holds only what is new: a host that pulls has the rest.
-func (i *Image) DeriveImages(dir string, t *check.Trees) (err error) {
+// noTag is what a tag may not have (distribution-spec).
+var noTag = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
+
+// Derive makes an older and a newer version of the image: the same layers, and
+// one with the files by which a derived tree differs. They become an OCI layout in
+// the new folder dir, oldest first, which holds only what is new: a host that
+// pulls has the rest.
+func (i *Image) Derive(dir string) (err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("cannot derive container images: %w", err), os.RemoveAll(dir))
+			err = errors.Join(fmt.Errorf("cannot write derived container images: %w", err), os.RemoveAll(dir))
 		}
 	}()
-	if !tagged.MatchString(t.Newer.Version) {
-		return &RefusedError{fmt.Sprintf("version %q can be no tag of an image", t.Newer.Version)}
-	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
 	var index []any
-	for _, v := range []struct {
-		version string
-		changed bool
-	}{{t.Older[0].Version, true}, {t.Booted.Version, false}, {t.Newer.Version, true}} {
-		if !tagged.MatchString(v.version) { // an image without a version
-			continue
-		}
-		d, err := i.write(dir, v.version, v.changed)
+	for _, n := range []string{".assay.1", ".assay.2"} {
+		d, err := i.write(dir, i.version()+n)
 		if err != nil {
 			return err
 		}
@@ -191,7 +205,7 @@ func (i *Image) DeriveImages(dir string, t *check.Trees) (err error) {
 
 // write writes one version's blobs but for the layers that the host has, and
 // returns its descriptor.
-func (i *Image) write(dir, version string, changed bool) (map[string]any, error) {
+func (i *Image) write(dir, version string) (map[string]any, error) {
 	manifest, config := maps.Clone(i.manifest), maps.Clone(i.config)
 	settings := maps.Clone(part(config, "config"))
 	labels := maps.Clone(part(settings, "Labels"))
@@ -199,23 +213,19 @@ func (i *Image) write(dir, version string, changed bool) (map[string]any, error)
 	settings["Labels"], config["config"] = labels, settings
 	annotations := maps.Clone(part(manifest, "annotations"))
 	annotations[versionLabel], manifest["annotations"] = version, annotations
-	if changed {
-		now := time.Now().UTC().Format(time.RFC3339)
-		layer, diff, err := writeLayer(dir, version)
-		if err != nil {
-			return nil, err
-		}
-		if i.docker() {
-			layer["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-		}
-		manifest["layers"] = with(manifest["layers"], layer)
-		rootfs := maps.Clone(part(config, "rootfs"))
-		rootfs["diff_ids"] = with(rootfs["diff_ids"], diff)
-		config["rootfs"], config["created"] = rootfs, now
-		if h, ok := config["history"]; ok { // an entry for each layer, or none at all
-			config["history"] = with(h, map[string]any{"created": now, "created_by": "derived by Assay"})
-		}
+	layer, diff, err := writeLayer(dir, version)
+	if err != nil {
+		return nil, err
 	}
+	if i.docker() {
+		layer["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+	}
+	now := time.Now().UTC().Format(time.RFC3339)
+	config["history"] = with(i.history(), map[string]any{"created": now, "created_by": "derived by Assay"})
+	manifest["layers"] = with(manifest["layers"], layer)
+	rootfs := maps.Clone(part(config, "rootfs"))
+	rootfs["diff_ids"] = with(rootfs["diff_ids"], diff)
+	config["rootfs"], config["created"] = rootfs, now
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
@@ -234,6 +244,24 @@ func (i *Image) write(dir, version string, changed bool) (map[string]any, error)
 		media = "application/vnd.oci.image.manifest.v1+json"
 	}
 	return map[string]any{"mediaType": media, "digest": d, "size": len(text), "annotations": map[string]any{refName: version}}, err
+}
+
+// history has an entry for each layer, where the image's own may have fewer:
+// bootc refuses that in an update.
+func (i *Image) history() []any {
+	list, _ := i.config["history"].([]any)
+	layers, _ := i.manifest["layers"].([]any)
+	told := 0
+	for _, h := range list {
+		entry, _ := h.(map[string]any)
+		if empty, _ := entry["empty_layer"].(bool); !empty {
+			told++
+		}
+	}
+	for ; told < len(layers); told++ {
+		list = with(list, map[string]any{"created_by": "not told"})
+	}
+	return list
 }
 
 // docker reports an image in the form of docker's second schema.

@@ -2,11 +2,15 @@ package trees
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,7 +30,7 @@ const (
 func kept(refs ...string) string {
 	manifest := `{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:00","size":2,"of":"theirs"},
 "layers":[{"digest":"` + layerOne + `","size":12345678901},{"digest":"` + layerTwo + `","size":2}],"annotations":{"a":"b"}}`
-	config := `{"architecture":"amd64","os":"linux","config":{"Labels":{"containers.bootc":"1","org.opencontainers.image.version":"9.1","who":"it's \"them\""}},
+	config := `{"architecture":"amd64","os":"linux","config":{"Labels":{"containers.bootc":"1","org.opencontainers.image.version":"9.1","who":"it's \"them\", Zoë"}},
 "rootfs":{"type":"layers","diff_ids":["sha256:aa","sha256:bb"]},"history":[{"created_by":"one"},{"created_by":"two"}],"theirs":1}`
 	quoted := func(s string) string {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
@@ -34,9 +38,11 @@ func kept(refs ...string) string {
 	return strings.Join(append([]string{quoted(manifest), quoted(config)}, refs...), "\n") + "\n"
 }
 
-func heldRef(digest string) string {
-	return "ostree/container/blob/" + strings.Replace(digest, ":", "_3A_", 1)
-}
+// What ostree-ext names the layers (refescape).
+const (
+	refOne = "ostree/container/blob/sha256_3A_1111111111111111111111111111111111111111111111111111111111111111"
+	refTwo = "ostree/container/blob/sha256_3A_2222222222222222222222222222222222222222222222222222222222222222"
+)
 
 func imageOf(t *testing.T, stdout string) (*Image, error) {
 	t.Helper()
@@ -45,24 +51,21 @@ func imageOf(t *testing.T, stdout string) (*Image, error) {
 	return ReadImage(t.Context(), g, "c0ffee")
 }
 
-func someTrees(version string) *check.Trees {
-	return &check.Trees{Booted: check.Tree{Version: version}, Newer: check.Tree{Version: version + ".assay.2"}, Older: []check.Tree{{Version: version + ".assay.1"}}}
-}
-
 func TestReadImageRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ said, why string }{
-		"a layer is gone":   {kept(heldRef(layerOne)), "does not keep layer " + layerTwo},
+		"a layer is gone":   {kept(refOne), "does not keep layer " + layerTwo},
 		"no string":         {"nothing\nelse\n", "is no string"},
 		"no object":         {"'null'\n'{}'\n", "it is null"},
 		"cut off":           {"'{\"layers\":['\n'{}'\n", "manifest"},
 		"no layers":         {"'{}'\n'{}'\n", "0 layers"},
+		"of no image":       {"", "does not tell of which image"},
 		"hostile digest":    {`'{"layers":[{"digest":"sha256:../../x"}]}'` + "\n" + `'{"rootfs":{"diff_ids":["x"]}}'` + "\n", "digest"},
 		"layers of one":     {`'{"layers":[{"digest":"` + layerOne + `"}]}'` + "\n'{}'\n", "1 layers and its configuration 0"},
 		"quote is not ours": {"'a\"\n'{}'\n", "is no string"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, err := imageOf(t, c.said)
-			var refused *RefusedError
+			var refused *NoImageError
 			if i != nil || !errors.As(err, &refused) || !strings.Contains(err.Error(), c.why) {
 				t.Errorf("%v, %v; want a refusal: %s", i, err, c.why)
 			}
@@ -70,35 +73,35 @@ func TestReadImageRefuses(t *testing.T) {
 	}
 }
 
-// TestReadImageOfNone: a commit that was made of no image is no fault.
-func TestReadImageOfNone(t *testing.T) {
-	if i, err := imageOf(t, ""); i != nil || err != nil {
-		t.Errorf("%v, %v", i, err)
-	}
-}
-
 func TestDeriveImages(t *testing.T) {
-	i, err := imageOf(t, kept(heldRef(layerOne), "ostree/container/blob/other", heldRef(layerTwo)))
+	i, err := imageOf(t, kept(refOne, "ostree/container/blob/other", refTwo))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "oci")
-	if err := i.DeriveImages(dir, someTrees("9.1")); err != nil {
+	if err := i.Derive(dir); err != nil {
 		t.Fatal(err)
 	}
 	tags, err := treeimage.Tags(dir)
-	if err != nil || strings.Join(tags, " ") != "9.1.assay.1 9.1 9.1.assay.2" {
+	if err != nil || strings.Join(tags, " ") != "9.1.assay.1 9.1.assay.2" {
 		t.Fatalf("%q, %v", tags, err)
 	}
-	var index struct{ Manifests []struct{ Digest string } }
+	type descriptor struct {
+		MediaType, Digest string
+		Size              int
+	}
+	var index struct{ Manifests []descriptor }
 	read(t, filepath.Join(dir, "index.json"), &index)
-	for n, want := range []struct{ layers int }{{3}, {2}, {3}} {
+	for n, d := range index.Manifests {
 		var m struct {
-			Config      struct{ Digest, Of string }
-			Layers      []struct{ Digest string }
+			Config struct {
+				descriptor
+				Of string
+			}
+			Layers      []descriptor
 			Annotations map[string]string
 		}
-		readBlob(t, dir, index.Manifests[n].Digest, &m)
+		readBlob(t, dir, d.Digest, d.Size, &m)
 		var c struct {
 			Config struct{ Labels map[string]string }
 			RootFS struct {
@@ -107,37 +110,38 @@ func TestDeriveImages(t *testing.T) {
 			History []any
 			Theirs  int
 		}
-		readBlob(t, dir, m.Config.Digest, &c)
-		if len(m.Layers) != want.layers || len(c.RootFS.Diffs) != want.layers || len(c.History) != want.layers || m.Layers[1].Digest != layerTwo {
+		readBlob(t, dir, m.Config.Digest, m.Config.Size, &c)
+		if len(m.Layers) != 3 || len(c.RootFS.Diffs) != 3 || len(c.History) != 3 || m.Layers[0].Digest != layerOne || m.Layers[0].Size != 12345678901 || m.Layers[1].Digest != layerTwo {
 			t.Errorf("%s: %+v %+v", tags[n], m, c)
 		}
 		if c.Config.Labels["org.opencontainers.image.version"] != tags[n] || m.Annotations["org.opencontainers.image.version"] != tags[n] {
 			t.Errorf("%s does not tell its version: %+v %+v", tags[n], m, c)
 		}
-		if c.Theirs != 1 || m.Config.Of != "theirs" || m.Annotations["a"] != "b" || c.Config.Labels["who"] != `it's "them"` {
+		if c.Theirs != 1 || m.Config.Of != "theirs" || m.Annotations["a"] != "b" || c.Config.Labels["who"] != `it's "them", Zoë` {
 			t.Errorf("%s lost what it does not know: %+v %+v", tags[n], m, c)
 		}
-		if want.layers == 3 {
-			checkLayer(t, dir, m.Layers[2].Digest, tags[n])
+		layer := m.Layers[2]
+		if layer.MediaType != "application/vnd.oci.image.layer.v1.tar+gzip" {
+			t.Errorf("%s: the new layer is a %s", tags[n], layer.MediaType)
 		}
+		checkLayer(t, blobOf(t, dir, layer.Digest, layer.Size), c.RootFS.Diffs[2], tags[n])
 	}
 }
 
 // checkLayer wants the files of a derived tree, with every folder before them.
-func checkLayer(t *testing.T, dir, digest, version string) {
+func checkLayer(t *testing.T, packed []byte, diff, version string) {
 	t.Helper()
-	f, err := os.Open(blob(dir, digest))
+	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
+	plain, err := io.ReadAll(z)
+	if err != nil || shaOf(plain) != diff {
+		t.Fatalf("%v; the plain layer is %s, not %s as the configuration has it", err, shaOf(plain), diff)
 	}
 	seen := map[string]bool{".": true}
 	files := 0
-	for tr := tar.NewReader(z); ; {
+	for tr := tar.NewReader(bytes.NewReader(plain)); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -164,35 +168,91 @@ func checkLayer(t *testing.T, dir, digest, version string) {
 	}
 }
 
-// TestDeriveImagesOfNoVersion: the booted image has no tag then, and a version
-// that can be no tag is refused.
-func TestDeriveImagesOfNoVersion(t *testing.T) {
-	i, err := imageOf(t, kept(heldRef(layerOne), heldRef(layerTwo)))
-	if err != nil {
-		t.Fatal(err)
+// TestVersionOfImage: whatever an image calls itself becomes a tag.
+func TestVersionOfImage(t *testing.T) {
+	for label, want := range map[string]string{"9.1": "9.1", "9.6+git1": "9.6-git1", "a/b:c": "a-b-c", "../x": "-x", "--": "0", "": "0", strings.Repeat("v", 300): strings.Repeat("v", 100)} {
+		want = strings.TrimLeft(want, "-")
+		i := &Image{config: map[string]any{"config": map[string]any{"Labels": map[string]any{"version": label}}}}
+		if got := i.version(); got != want {
+			t.Errorf("%q is %q, want %q", label, got, want)
+		}
 	}
-	dir := filepath.Join(t.TempDir(), "oci")
-	none := someTrees("0")
-	none.Booted.Version = ""
-	if err := i.DeriveImages(dir, none); err != nil {
-		t.Fatal(err)
-	}
-	if tags, err := treeimage.Tags(dir); err != nil || len(tags) != 2 {
-		t.Errorf("%q, %v", tags, err)
-	}
-	var refused *RefusedError
-	if err := i.DeriveImages(filepath.Join(t.TempDir(), "odd"), someTrees("../9 1")); !errors.As(err, &refused) {
-		t.Errorf("a version that can be no tag: %v", err)
+	if got := (&Image{}).version(); got != "0" {
+		t.Errorf("an image without labels is %q", got)
 	}
 }
 
-func blob(dir, digest string) string {
-	return filepath.Join(dir, "blobs", strings.Replace(digest, ":", "/", 1))
+// TestHistoryOfImage: what the image's own history leaves out is filled in.
+func TestHistoryOfImage(t *testing.T) {
+	layers := map[string]any{"layers": []any{1, 2, 3}}
+	for want, h := range map[int][]any{3: nil, 4: {map[string]any{"empty_layer": true}}, 5: {map[string]any{"empty_layer": true}, map[string]any{}, map[string]any{"empty_layer": true}}} {
+		if got := (&Image{manifest: layers, config: map[string]any{"history": h}}).history(); len(got) != want {
+			t.Errorf("%v becomes %v", h, got)
+		}
+	}
 }
 
-func readBlob(t *testing.T, dir, digest string, into any) {
+// TestImageScript runs the script against a real repository.
+func TestImageScript(t *testing.T) {
+	if _, err := exec.LookPath("ostree"); err != nil {
+		t.Skip("ostree is not installed")
+	}
+	repo, tree := filepath.Join(t.TempDir(), "repo"), t.TempDir()
+	ostree := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("ostree", append([]string{"--repo=" + repo}, args...)...).Output()
+		if err != nil {
+			t.Fatal(args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	ostree("init", "--mode=bare-user")
+	manifest := `{"layers":[{"digest":"` + layerOne + `"}]}`
+	config := `{"rootfs":{"diff_ids":["x"]},"config":{"Labels":{"maker":"Café — it's \"ours\"\n"}}}`
+	commit := ostree("commit", "--orphan", "--tree=dir="+tree, "--add-metadata-string=ostree.manifest="+manifest, "--add-metadata-string=ostree.container.image-config="+config)
+	plain := ostree("commit", "--orphan", "--tree=dir="+tree)
+	ostree("refs", "--create="+refOne, commit)
+	script := strings.Replace(imageScript, "repo=/sysroot/ostree/repo\n", "repo="+repo+"\n", 1)
+	for _, c := range []struct{ commit, maker string }{{commit, "Café — it's \"ours\"\n"}, {plain, ""}} {
+		out, err := exec.Command("sh", "-c", script, "image", c.commit).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := imageOf(t, string(out))
+		var none *NoImageError
+		switch {
+		case c.maker == "" && !errors.As(err, &none):
+			t.Errorf("of no image: %v, %v", i, err)
+		case c.maker != "" && err != nil:
+			t.Error(err)
+		case c.maker != "":
+			if got := part(part(i.config, "config"), "Labels")["maker"]; got != c.maker {
+				t.Errorf("the label reads %q, want %q", got, c.maker)
+			}
+		}
+	}
+}
+
+func shaOf(b []byte) string {
+	h := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(h[:])
+}
+
+// blobOf is a blob, which has to be what its descriptor says.
+func blobOf(t *testing.T, dir, digest string, size int) []byte {
 	t.Helper()
-	read(t, blob(dir, digest), into)
+	b, err := os.ReadFile(filepath.Join(dir, "blobs", strings.Replace(digest, ":", "/", 1)))
+	if err != nil || shaOf(b) != digest || len(b) != size {
+		t.Fatalf("blob %s of %d bytes: %v, %s, %d", digest, size, err, shaOf(b), len(b))
+	}
+	return b
+}
+
+func readBlob(t *testing.T, dir, digest string, size int, into any) {
+	t.Helper()
+	if err := json.Unmarshal(blobOf(t, dir, digest, size), into); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func read(t *testing.T, path string, into any) {

@@ -168,13 +168,13 @@ type Trees struct {
 	Derived bool `json:"derived"`
 	// Signed is true when Newer carries a signature, by whoever.
 	Signed bool `json:"signed"`
-	// NewerImage, BootedImage and OlderImages are versions of the tree as
-	// container images, "host:port/name:tag" on plain HTTP, for hosts that follow
-	// images; empty when there are none. ImageName is what they share, without
-	// the tag: in it, every tag that is no version means the newest.
+	// NewerImage and OlderImages are versions of the tree as container images,
+	// "host:port/name:tag" on plain HTTP, for hosts that follow images; empty when
+	// there are none. ImageName is what they share, without the tag. FollowImage
+	// is a name under which every tag means the newest.
 	ImageName   string   `json:"image_name,omitempty"`
+	FollowImage string   `json:"follow_image,omitempty"`
 	NewerImage  string   `json:"newer_image,omitempty"`
-	BootedImage string   `json:"booted_image,omitempty"`
 	OlderImages []string `json:"older_images,omitempty"`
 	// DerivedImages is Derived of the images; NoImages says why there are none, if
 	// the harness tried to derive some.

@@ -43,7 +43,13 @@ func All(ctx context.Context, t *check.T) ([]Host, error) {
 	return all, nil
 }
 
-// kind is what the booted deployment follows.
+// following is what the booted deployment follows.
+type following struct {
+	kind kind
+	// whyNoOther says why an image cannot be exchanged for what is served.
+	whyNoOther string
+}
+
 type kind int
 
 const (
@@ -54,39 +60,43 @@ const (
 
 // followed asks bootc what the booted deployment follows, as bootc's upgrades
 // are for images and those of the others for a repository.
-func followed(ctx context.Context, t *check.T, found host.Found) (kind, error) {
+func followed(ctx context.Context, t *check.T, found host.Found) (following, error) {
 	d, ok := found.Driver(host.Bootc)
 	if !ok {
-		return ofUnknown, nil
+		return following{}, nil
 	}
 	s, err := d.Status(ctx)
 	var refused *host.RefusedError
 	if errors.As(err, &refused) {
 		t.Log("bootc does not tell what the host follows: %v", refused)
-		return ofUnknown, nil
+		return following{}, nil
 	}
 	if err != nil {
-		return ofUnknown, err
+		return following{}, err
 	}
 	booted, err := s.Booted()
 	switch {
 	case errors.Is(err, host.ErrNotBooted):
-		return ofUnknown, nil
+		return following{}, nil
 	case err != nil:
-		return ofUnknown, err
-	case booted.Image != nil:
-		return ofImage, nil
+		return following{}, err
+	case booted.Image == nil:
+		return following{kind: ofRepository}, nil
 	}
-	return ofRepository, nil
+	f := following{kind: ofImage}
+	if t.Env.Trees != nil && t.Env.Trees.NewerImage != "" {
+		f.whyNoOther, err = host.WhyNoOther(ctx, t, *booted.Image, t.Env.Trees.ImageName)
+	}
+	return f, err
 }
 
 // lacking says why a tool does not upgrade the host from what is served; empty
 // when it does.
-func lacking(t *check.T, tool host.Tool, follows kind) string {
+func lacking(t *check.T, tool host.Tool, follows following) string {
 	switch {
-	case tool != host.Bootc && follows == ofImage:
+	case tool != host.Bootc && follows.kind == ofImage:
 		return fmt.Sprintf("the host follows a container image, which bootc upgrades and not %s", tool)
-	case tool == host.Bootc && follows == ofRepository:
+	case tool == host.Bootc && follows.kind == ofRepository:
 		return "the host follows an ostree repository and no container image, as bootc does"
 	case tool == host.Bootc && (t.Env.Trees == nil || t.Env.Trees.NewerImage == ""):
 		lack := "bootc follows container images, and the update is served as none"
@@ -94,6 +104,8 @@ func lacking(t *check.T, tool host.Tool, follows kind) string {
 			lack += ": " + t.Env.Trees.NoImages
 		}
 		return lack
+	case tool == host.Bootc && follows.whyNoOther != "":
+		return "the host cannot be given the update that is served: " + follows.whyNoOther
 	}
 	return ""
 }

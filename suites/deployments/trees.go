@@ -73,7 +73,7 @@ func (h Host) Follow(ctx context.Context) error {
 	if booted.Image == nil {
 		return check.Skipf("bootc does not tell which image the host follows")
 	}
-	return host.FollowImage(ctx, h.t, repository(booted.Image.Name), trees.ImageName)
+	return host.FollowImage(ctx, h.t, repository(booted.Image.Name), trees.FollowImage)
 }
 
 // FollowAt makes upgrades come from the served repository at url, with

@@ -72,6 +72,17 @@ func TestByTool(t *testing.T) {
 		{Name: "with rpm-ostree", Guest: dt.Fresh(t, dt.Mixed)},
 		{Name: "follows a repository", Want: reports.Skipped, Says: []string{"follows an ostree repository"}, Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository)},
 		{Name: "no image", Want: reports.Skipped, Says: []string{"served as none"}, Guest: dt.Fresh(t, dt.Images, noImage)},
+		{Name: "no image and why", Want: reports.Skipped, Says: []string{"served as none: no layers"}, Guest: dt.Fresh(t, dt.Images, noImage, func(_ *dt.Host, env *check.Env) { env.Trees.NoImages = "no layers" })},
+		{Name: "wants signatures", Want: reports.Skipped, Says: []string{"wants signatures of example.org/os:stable"}, Guest: dt.Fresh(t, dt.Images, func(h *dt.Host, _ *check.Env) {
+			h.HasFile("/etc/containers/policy.json", `{"default":[{"type":"insecureAcceptAnything"}],"transports":{"docker":{"example.org":[{"type":"sigstoreSigned"}]}}}`)
+		})},
+		{Name: "from its own storage", Want: reports.Skipped, Says: []string{"not from a registry"}, Guest: dt.Fresh(t, dt.Images, func(h *dt.Host, _ *check.Env) { h.Booted().Image.Transport = "containers-storage" })},
+		{Name: "one digest", Want: reports.Skipped, Says: []string{"one image for ever"}, Guest: dt.Fresh(t, dt.Images, func(h *dt.Host, _ *check.Env) { h.Booted().Image.Name = "example.org/os@sha256:00" })},
+	})
+	derived := func(_ *dt.Host, env *check.Env) { env.Trees.Derived, env.Trees.DerivedImages = false, true }
+	suitetest.Run(t, "upgrade/version", []suitetest.Case{
+		{Name: "derived image", Want: reports.Skipped, Says: []string{"image's own tree under another version"}, Guest: dt.Lived(t, dt.Images, derived)},
+		{Name: "given repository, derived image", Want: reports.Skipped, Says: []string{"another version"}, Guest: dt.Lived(t, dt.Plain, func(_ *dt.Host, env *check.Env) { env.Trees.Derived, env.Trees.DerivedImages = true, false })},
 	})
 }
 

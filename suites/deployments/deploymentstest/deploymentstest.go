@@ -68,7 +68,7 @@ func Trees() *check.Trees {
 	}
 	return &check.Trees{URL: "http://192.168.127.1:8000/repo", Slow: "http://192.168.127.1:8000/slow/", Cut: "http://192.168.127.1:8000/cut/",
 		Ref: "os/stable", Booted: tree('b', "1"), Newer: tree('c', "1.2"), Older: []check.Tree{tree('a', "1.1")}, Derived: true,
-		ImageName: "192.168.127.1:5001/os", BootedImage: "192.168.127.1:5001/os:1", NewerImage: "192.168.127.1:5001/os:1.2",
+		ImageName: "192.168.127.1:5001/os", FollowImage: "192.168.127.1:5001/newest", NewerImage: "192.168.127.1:5001/os:1.2",
 		OlderImages: []string{"192.168.127.1:5001/os:1.1"}}
 }
 
@@ -111,6 +111,7 @@ func (h *Host) plan(tools []host.Tool) {
 	for _, tool := range tools {
 		h.planStatus(tool)
 	}
+	h.HasFile("/etc/containers/policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
 	ok := guest.Result{}
 	h.On("sh", "-c", guesttest.Containing("ostree admin set-origin"), guesttest.Rest).Does(func(c guesttest.Call) (guest.Result, error) {
 		h.mu.Lock()
