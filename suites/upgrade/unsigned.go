@@ -22,15 +22,23 @@ func unsigned(ctx context.Context, t *check.T, h deployments.Host) error {
 	if trees.Signed {
 		return check.Skipf("the update that was given is signed")
 	}
-	if err := h.FollowAt(ctx, trees.URL, true); err != nil {
+	// The state before and after is asked where nothing is verified: ostree tells no
+	// status of an unsigned deployment whose remote wants signatures.
+	if err := h.FollowAt(ctx, trees.URL, false); err != nil {
 		return err
 	}
 	before, _, err := h.Booted(ctx)
 	if err != nil {
 		return err
 	}
+	if err := h.FollowAt(ctx, trees.URL, true); err != nil {
+		return err
+	}
 	_, err = h.Upgrade(ctx, host.UpgradeOptions{})
 	if err := h.Refused(err, "upgrade to an unsigned tree from a remote that checks signatures", host.Unsigned); err != nil {
+		return err
+	}
+	if err := h.FollowAt(ctx, trees.URL, false); err != nil {
 		return err
 	}
 	return h.Unchanged(ctx, before, "an upgrade to an unsigned tree by "+string(h.Tool()))
