@@ -194,6 +194,41 @@ func (s *session) verdict(checks []check.Registered) error {
 	return nil
 }
 
+// broken writes what an interrupted run knows; nil if it knows nothing. It never
+// accepts an image.
+func (s *session) broken(checks []check.Registered) *reports.Run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answered := 0
+	for _, r := range checks {
+		if c := s.cases[r.ID()]; c != nil && c.Outcome != "" && c.Outcome != reports.Skipped {
+			answered++
+			continue
+		}
+		if c := s.cases[r.ID()]; c == nil || c.Outcome == "" {
+			n := unanswered(r, "the run was interrupted before it was answered")
+			if c != nil {
+				n.Attempts = c.Attempts
+			}
+			s.cases[r.ID()] = &n
+		}
+	}
+	if answered == 0 {
+		return nil
+	}
+	s.run.Finished, s.run.Usage = time.Now(), usage()
+	s.run.Incomplete = fmt.Sprintf("the run was interrupted when %d of %d checks were answered", answered, len(checks))
+	s.assemble(checks)
+	if s.run.Verdict != reports.Rejected {
+		s.run.Verdict, s.run.Reason = reports.Undecided, s.run.Incomplete
+	}
+	if err := reports.Write(s.opt.Results, s.run); err != nil {
+		s.opt.Log.Warn("cannot write what the interrupted run found", "err", err)
+		return nil
+	}
+	return s.run
+}
+
 // assemble makes the run's suites of its cases and takes the verdict. A check
 // that nobody answered gets a case that says so; s.mu is held.
 func (s *session) assemble(checks []check.Registered) {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -42,6 +43,47 @@ func TestUnansweredChecksAreNeverAPass(t *testing.T) {
 	}
 	if c := caseOf(s, "base/c"); c.Outcome != reports.Skipped {
 		t.Errorf("a check that was never tried: %+v; want skipped", c)
+	}
+}
+
+// TestInterrupted: an interrupted run tells what it knows, asks for the rest, and
+// accepts nothing.
+func TestInterrupted(t *testing.T) {
+	for name, c := range map[string]struct {
+		before []reports.Case
+		want   reports.Verdict
+	}{
+		"nothing known": {},
+		"only skips":    {before: []reports.Case{answered(some[0], reports.Skipped, "", "")}},
+		"one passed":    {before: []reports.Case{answered(some[0], reports.Passed, "", "")}, want: reports.Undecided},
+		"all passed":    {before: []reports.Case{answered(some[0], reports.Passed, "", ""), answered(some[1], reports.Passed, "", ""), answered(some[2], reports.Passed, "", "")}, want: reports.Undecided},
+		"one failed":    {before: []reports.Case{answered(some[0], reports.Failed, reports.FaultImage, "broken")}, want: reports.Rejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := emptySession()
+			s.opt.Results, s.run.Version, s.run.ID = t.TempDir(), reports.FormatVersion, "r"
+			s.opt.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+			for _, b := range c.before {
+				s.record(b)
+			}
+			run := s.broken(some[:3])
+			if c.want == "" {
+				if run != nil {
+					t.Errorf("%+v", run)
+				}
+				return
+			}
+			if run == nil || run.Verdict != c.want || run.Incomplete == "" {
+				t.Fatalf("%+v", run)
+			}
+			written, err := reports.Read(s.opt.Results)
+			if err != nil || written.Verdict != c.want || written.Incomplete != run.Incomplete {
+				t.Errorf("%+v, %v", written, err)
+			}
+			if last := caseOf(s, some[2].ID()); name == "one passed" && (last.Outcome != reports.Errored || last.Fault != reports.FaultInfra) {
+				t.Errorf("what was not answered: %+v", last)
+			}
+		})
 	}
 }
 

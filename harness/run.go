@@ -17,7 +17,8 @@ import (
 // Run judges one image and writes the results folder. The error is nil
 // whenever a verdict was reached, whatever it is; a *disk.InputError names a
 // bad image, an *InfraError a host that could not do its part. A cancelled ctx
-// ends the run: nothing is left behind and no verdict is written.
+// ends the run: no guest is left behind, and if checks were answered by then the
+// run is returned beside the error, and its folder says what is known.
 func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
@@ -51,13 +52,17 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 			opt.Keep(run, s.kept.held)
 		}
 	}
+	var partial *reports.Run
+	if !decided && ctx.Err() != nil {
+		partial = s.broken(checks)
+	}
 	cerr := s.close()
 	if cerr != nil {
 		opt.Log.Warn("cannot clean up completely", "err", cerr)
 		cerr = &LeftoverError{cerr}
 	}
 	if !decided && ctx.Err() != nil {
-		return nil, errors.Join(context.Cause(ctx), cerr)
+		return partial, errors.Join(context.Cause(ctx), cerr)
 	}
 	if err != nil {
 		return nil, err

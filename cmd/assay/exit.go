@@ -68,7 +68,7 @@ func report(w io.Writer, err error, ctx context.Context) int {
 		if errors.As(err, &left) {
 			fmt.Fprintf(w, "assay: interrupted; %v\n", left)
 		} else {
-			fmt.Fprintln(w, "assay: interrupted; nothing was left behind")
+			fmt.Fprintln(w, "assay: interrupted; no guest was left behind")
 		}
 		return exitInterrupted
 	}

@@ -155,6 +155,12 @@ func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
 	}
 	run, err := harness.Run(c.Context(), opt)
 	p.close()
+	if err != nil && run != nil {
+		linkLast(opt.Results)
+		_ = r.tell(c, run) // it is the interruption that counts
+		fmt.Fprintf(c.ErrOrStderr(), "what was not answered: assay run --retry-failed %s\n", opt.Results)
+		return 0, err
+	}
 	if err != nil {
 		// Folders that a refused image left empty say nothing.
 		if os.Remove(opt.Results) == nil && r.results == "" {
