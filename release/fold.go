@@ -407,14 +407,14 @@ func (l *Line) foldRequest(e Event, f *TestRequested) {
 
 func (s *State) foldAnswer(l *Line, e Event, f *TestAnswered) {
 	a := l.ensureBuild(f.Build).ensureArtifact(f.Artifact)
-	if f.Attempt < a.Attempt || a.answers[f.Attempt] != nil {
+	if f.Attempt < a.Attempt || a.AnswerTo(f.Attempt) != nil {
 		return // late, or second
 	}
 	f.Passed, f.PassedAdvisory = s.intern(f.Passed), s.intern(f.PassedAdvisory)
 	if a.answers == nil {
-		a.answers = map[int]*TestAnswered{}
+		a.answers = map[int]answered{}
 	}
-	a.answers[f.Attempt] = f
+	a.answers[f.Attempt] = answered{f, e.Time}
 	l.addNews(TestNews{Seq: e.Seq, At: e.Time, Build: f.Build, Artifact: f.Artifact, Attempt: f.Attempt, Answer: f})
 }
 

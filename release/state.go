@@ -253,7 +253,13 @@ type BuildArtifact struct {
 	AskedAt  time.Time
 	Deadline time.Time
 	// answers are the first to each attempt from Attempt on.
-	answers map[int]*TestAnswered
+	answers map[int]answered
+}
+
+// answered is an answer, and when the history heard it.
+type answered struct {
+	*TestAnswered
+	at time.Time
 }
 
 // Answer is the one that counts, nil while there is none.
@@ -261,11 +267,22 @@ func (a *BuildArtifact) Answer() *TestAnswered {
 	if a.Attempt == 0 {
 		return nil
 	}
-	return a.answers[a.Attempt]
+	return a.answers[a.Attempt].TestAnswered
+}
+
+// AnsweredAt is when the stage was told the answer that counts, by its own clock;
+// the zero time while there is none.
+func (a *BuildArtifact) AnsweredAt() time.Time {
+	if a.Attempt == 0 {
+		return time.Time{}
+	}
+	return a.answers[a.Attempt].at
 }
 
 // AnswerTo is the first answer to an attempt, for telling a worker that it lost.
-func (a *BuildArtifact) AnswerTo(attempt int) *TestAnswered { return a.answers[attempt] }
+func (a *BuildArtifact) AnswerTo(attempt int) *TestAnswered {
+	return a.answers[attempt].TestAnswered
+}
 
 // Waiver is a waiver and its end.
 type Waiver struct {

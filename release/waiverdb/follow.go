@@ -142,6 +142,9 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
+// maxAhead is how far ahead of ours the clock of a server may be.
+const maxAhead = 5 * time.Minute
+
 // Bounds of a poll.
 const (
 	maxBuilds  = 100  // of a stream, the newest
@@ -290,8 +293,11 @@ func (f *Follower) waive(p *release.Policy, l *release.Line, b *release.Build, w
 	if err != nil {
 		return nil, fmt.Errorf("%w: its timestamp %.60q is no time", errRefused, w.Timestamp)
 	}
+	if filed.After(now.Add(maxAhead)) {
+		return nil, fmt.Errorf("%w: it says it was filed at %s, and it is %s now: correct the clock", errRefused, filed.Format(time.RFC3339), now.Format(time.RFC3339))
+	}
 	if filed.After(now) {
-		filed = now // its clock is not ours
+		filed = now // its clock is not quite ours
 	}
 	out := &release.CheckWaived{Waiver: name, Build: b.ID, Check: reports.CaseID(w.TestCase), Expires: filed.Add(f.config.Life), Word: f.word(w)}
 	if w.Scenario != nil {
@@ -300,7 +306,40 @@ func (f *Follower) waive(p *release.Policy, l *release.Line, b *release.Build, w
 	if !out.Expires.After(now) {
 		return nil, nil
 	}
+	if err := isInformed(p, b, out.Artifact, filed, now); err != nil {
+		return nil, err
+	}
 	return []release.Fact{out}, nil
+}
+
+// isInformed refuses a waiver that was filed before there was anything to waive:
+// whoever filed it has not seen what the tests of this build found.
+func isInformed(p *release.Policy, b *release.Build, covers release.ArtifactID, filed, now time.Time) error {
+	early := func(what string, at time.Time) error {
+		if filed.After(at) {
+			return nil
+		}
+		return fmt.Errorf("%w: it was filed at %s, before %s at %s: look at that, and file it again", errRefused, filed.Format(time.RFC3339), what, at.UTC().Format(time.RFC3339))
+	}
+	if err := early("the build was announced", b.Seen); err != nil {
+		return err
+	}
+	for _, want := range p.Artifacts {
+		a := b.Artifact(want.ID)
+		if a == nil || a.Attempt == 0 || covers != "" && covers != a.ID {
+			continue // what is not there yet, Allow waits for
+		}
+		what, at := "the test of "+a.ID.String()+" was answered", a.AnsweredAt()
+		if at.IsZero() && a.Deadline.After(now) {
+			what, at = "the test of "+a.ID.String()+" was asked for", a.AskedAt // Allow knows whether it still runs
+		} else if at.IsZero() {
+			what, at = "the time of the test of "+a.ID.String()+" was up", a.Deadline
+		}
+		if err := early(what, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeBack withdraws what was recorded of earlier waivers of the same check and

@@ -1,6 +1,7 @@
 package waiverdb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,6 +86,7 @@ type wall struct {
 	list  []greenwave.Waiver
 	asked []Filter
 	raw   string
+	filed time.Time
 }
 
 func (w *wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -106,7 +108,7 @@ func (w *wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (w *wall) add(id int64, who, check string, change func(*greenwave.Waiver)) {
 	scenario := qcow2
 	x := greenwave.Waiver{ID: id, SubjectType: "compose", Identifier: "Test-20261103_01", TestCase: check, Scenario: &scenario, ProductVersion: "test-1", Waived: true,
-		Comment: "the test is wrong", Username: who, Timestamp: "2026-11-02T02:59:00.123456"}
+		Comment: "the test is wrong", Username: who, Timestamp: cmp.Or(w.filed, time.Date(2026, 11, 2, 2, 59, 0, 123456000, time.UTC)).Format("2006-01-02T15:04:05.000000")}
 	if change != nil {
 		change(&x)
 	}
@@ -123,7 +125,8 @@ func TestFollowerRecordsWhatPeopleWaive(t *testing.T) {
 	defer srv.Close()
 	h := follow(t, srv.URL)
 	h.Tested("20261101_01").At("2026-11-03T12:00:00Z").Next() // is out
-	h.Build("20261103_01").Next()
+	h.Build("20261103_01").Next().Add(time.Minute)
+	w.filed = h.Now
 	w.add(1, "alice", "base/running", nil)
 	// While a test runs nobody waives; which is told of once.
 	for range 3 {
@@ -132,8 +135,21 @@ func TestFollowerRecordsWhatPeopleWaive(t *testing.T) {
 	if got := h.waived("20261103_01"); len(got) > 0 || len(h.told) != 1 || !strings.Contains(h.told[0], "has not finished") {
 		t.Fatalf("%q, told %q", got, h.told)
 	}
+	h.Add(time.Minute)
 	h.Answer("20261103_01", releasetest.QCOW2, releasetest.Failed("base/running"), releasetest.Failed("storage/resize"))
 	h.Answer("20261103_01", releasetest.Vagrant)
+	// Nor does it count when the test has ended: whoever filed it had seen nothing.
+	h.told = nil
+	for range 3 {
+		h.poll()
+	}
+	if got := h.waived("20261103_01"); len(got) > 0 || len(h.told) != 1 || !strings.Contains(h.told[0], "before the test of qcow2 x86_64 was answered") {
+		t.Fatalf("%q, told %q", got, h.told)
+	}
+	h.Add(time.Minute)
+	w.filed = h.Now.Add(-time.Second)
+	w.add(12, "alice", "base/running", nil)
+	h.poll()
 	proxy, mallory := "assay-bot", "mallory"
 	w.add(2, "carol", "storage/resize", nil)                                                 // her group may
 	w.add(3, "carol", "base/running", func(x *greenwave.Waiver) { x.Scenario = nil })        // which it may not
@@ -173,7 +189,7 @@ func TestFollowerRecordsWhatPeopleWaive(t *testing.T) {
 		}
 	}
 	x := h.State.Line("test-1").Build("20261103_01").Waivers[0]
-	if x.Reason != "the test is wrong" || x.Tracker != srv.URL+"/waivers/1" || !x.Expires.Equal(time.Date(2026, 11, 30, 2, 59, 0, 123456000, time.UTC)) {
+	if x.Reason != "the test is wrong" || x.Tracker != srv.URL+"/waivers/12" || !x.Expires.Equal(w.filed.Add(DefaultLife)) {
 		t.Errorf("%+v", x)
 	}
 
@@ -216,7 +232,8 @@ func TestFollowerBelievesNoAnswer(t *testing.T) {
 	w := &wall{}
 	srv := httptest.NewServer(w)
 	h := follow(t, srv.URL)
-	h.Tested("20261103_01", releasetest.Failed("base/running"))
+	h.Tested("20261103_01", releasetest.Failed("base/running")).Add(time.Minute)
+	w.filed = h.Now
 	for i := range maxWaivers + 1 {
 		w.add(int64(i+1), "alice", "base/running", func(x *greenwave.Waiver) { s := fmt.Sprint(i); x.Scenario = &s })
 	}
@@ -231,11 +248,13 @@ func TestFollowerBelievesNoAnswer(t *testing.T) {
 	}
 	w.raw, w.list = "", nil
 	w.add(1, "alice", "base/running", func(x *greenwave.Waiver) { x.Timestamp = "soon" })
+	w.add(3, "alice", "upgrade/plain", func(x *greenwave.Waiver) { x.Timestamp = "2999-01-01T00:00:00" })
+	w.filed = h.Now.Add(maxAhead)
 	w.add(2, "alice", "base/running", func(x *greenwave.Waiver) {
-		x.Timestamp, x.Scenario, x.Comment = "2999-01-01T00:00:00", nil, "\x1b[2J"+strings.Repeat("<b>é", 5000)
+		x.Scenario, x.Comment = nil, "\x1b[2J"+strings.Repeat("<b>é", 5000)
 	})
 	h.poll()
-	if got := h.waived("20261103_01"); !slices.Equal(got, []string{"base/running@ by alice"}) || !strings.Contains(strings.Join(h.told, "\n"), `"soon" is no time`) {
+	if got := h.waived("20261103_01"); !slices.Equal(got, []string{"base/running@ by alice"}) || !strings.Contains(strings.Join(h.told, "\n"), `"soon" is no time`) || !strings.Contains(strings.Join(h.told, "\n"), "correct the clock") {
 		t.Errorf("%q, told %q", got, h.told)
 	}
 	if x := h.State.Line("test-1").Build("20261103_01").Waivers[0]; x.Expires.After(h.Now.Add(DefaultLife)) || len(x.Reason) > 1100 || strings.Contains(x.Reason, "\x1b") {
