@@ -40,20 +40,23 @@ func restart(ctx context.Context, e engine.Engine) error {
 // socketScript asks the API behind podman's socket for a sign of life, for $1
 // seconds. systemd starts the service for as long as somebody waits at its socket,
 // so that who asks a service that cannot start would wait all that time: five
-// seconds of failures are enough.
+// seconds in which it fails or is another start than the second before are enough.
 const socketScript = `
 command -v curl >/dev/null 2>&1 || exit 127
 exec 2>/dev/null # the shell tells of what it kills
 curl -sS --max-time "$1" --unix-socket /run/podman/podman.sock http://d/_ping 2>&1 &
 asked=$!
 (
-	bad=0
+	bad=0 before=
 	while [ $bad -lt 5 ]; do
 		sleep 1 >/dev/null 2>&1
-		case $(systemctl show -p Result podman.service 2>/dev/null) in
-		Result=success | '') bad=0 ;;
+		now=$(systemctl show -p Result -p InvocationID podman.service 2>/dev/null)
+		case $now in
+		*Result=success*) [ "$now" = "${before:-$now}" ] && bad=0 || bad=$((bad + 1)) ;;
+		'') bad=0 ;;
 		*) bad=$((bad + 1)) ;;
 		esac
+		before=$now
 	done
 	echo "podman.service fails again and again"
 	kill $asked
