@@ -101,7 +101,7 @@ type Serve struct {
 	// minutes when 0.
 	PollBugs time.Duration `yaml:"poll_bugs"`
 	// EffectTimeout bounds one attempt of an effect, by kind; 15 minutes for one
-	// that is not named.
+	// that is not named, and a minute for "result".
 	EffectTimeout map[release.EffectKind]time.Duration `yaml:"effect_timeout"`
 }
 

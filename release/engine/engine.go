@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -25,8 +26,8 @@ type Config struct {
 	// Adapters do the effects, by kind and by the target's name in the policy.
 	Adapters map[Target]release.Performer
 	Now      func() time.Time
-	// Timeout bounds one attempt of an effect; 15 minutes when 0. Publishing
-	// many images takes long: see Timeouts.
+	// Timeout bounds one attempt of an effect; 15 minutes when 0, and a minute for
+	// a message about a test. Publishing many images takes long: see Timeouts.
 	Timeout time.Duration
 	// Timeouts are others, by kind.
 	Timeouts map[release.EffectKind]time.Duration
@@ -135,10 +136,23 @@ func (e *Engine) update(ctx context.Context, decide func(*release.State) ([]rele
 // when the next effect is due, zero for none; the caller wakes it then, when
 // the history moves, and now and then for the calendar's sake.
 //
-// What an adapter cannot do is no error: it is recorded, and waits.
+// What an adapter cannot do is no error: it is recorded, and waits. While a
+// message about a test is under way, Step goes on with all that comes meanwhile,
+// and returns when the message has ended.
 func (e *Engine) Step(ctx context.Context) (next time.Time, err error) {
+	return e.step(ctx, defaultTick)
+}
+
+func (e *Engine) step(ctx context.Context, tick time.Duration) (next time.Time, err error) {
 	failed := map[attemptOf]bool{}
 	var faults []error
+	note := func(j job, err error) {
+		if err != nil {
+			failed[attemptOf{j.effect.Stream, j.effect.Key}] = true
+			faults = append(faults, err)
+		}
+	}
+	t := telling{ended: make(chan told), under: map[Target]bool{}, note: note}
 	for {
 		// What is wrong with one stream or effect keeps no other from its work.
 		var errs []error
@@ -147,10 +161,30 @@ func (e *Engine) Step(ctx context.Context) (next time.Time, err error) {
 				errs = append(errs, err)
 			}
 		}
-		work, next := e.due()
+		work, next := e.due(t.under)
 		work = slices.DeleteFunc(work, func(j job) bool { return failed[attemptOf{j.effect.Stream, j.effect.Key}] })
-		if len(work) == 0 || ctx.Err() != nil {
+		if len(work)+len(t.under) == 0 || ctx.Err() != nil {
+			t.all()
 			return next, errors.Join(append(append(faults, errs...), ctx.Err())...)
+		}
+		work = slices.DeleteFunc(work, func(j job) bool {
+			if j.effect.Kind == release.EffectResult {
+				t.begin(j, func() error { return e.perform(ctx, j) })
+				return true
+			}
+			return false
+		})
+		if len(work) == 0 {
+			wait := tick
+			if !next.IsZero() {
+				wait = min(wait, max(next.Sub(e.c.Now()), time.Millisecond))
+			}
+			t.wait(ctx, func(ctx context.Context) {
+				if err := e.rest(ctx, wait); err != nil {
+					sleep(ctx, firstPause)
+				}
+			})
+			continue
 		}
 		ends := make([]error, len(work))
 		var wg sync.WaitGroup
@@ -159,11 +193,9 @@ func (e *Engine) Step(ctx context.Context) (next time.Time, err error) {
 		}
 		wg.Wait()
 		for i, err := range ends {
-			if err != nil {
-				failed[attemptOf{work[i].effect.Stream, work[i].effect.Key}] = true
-				faults = append(faults, err)
-			}
+			note(work[i], err)
 		}
+		t.some()
 	}
 }
 
@@ -218,14 +250,14 @@ type job struct {
 	effect release.Effect
 }
 
-// due lists effects to try now, one for each target, and when the first of the
-// others is.
-func (e *Engine) due() (work []job, next time.Time) {
+// due lists effects to try now, one for each target that is not under way, and
+// when the first of the others is.
+func (e *Engine) due(under map[Target]bool) (work []job, next time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.at = e.state.Head().Seq
 	now := e.c.Now()
-	busy := map[Target]bool{}
+	busy := maps.Clone(under)
 	for _, p := range e.c.Policies {
 		for _, x := range release.Effects(p, e.state, now) {
 			t := Target{x.Kind, x.Target}
@@ -263,6 +295,9 @@ func (e *Engine) dueOf(x release.Effect) time.Time {
 func (e *Engine) timeout(k release.EffectKind) time.Duration {
 	if t, ok := e.c.Timeouts[k]; ok {
 		return t
+	}
+	if k == release.EffectResult {
+		return min(e.c.Timeout, messageTimeout)
 	}
 	return e.c.Timeout
 }

@@ -14,12 +14,15 @@ const (
 	lastPause  = time.Minute
 )
 
+// defaultTick is how often the calendar is looked at when nothing happens.
+const defaultTick = time.Minute
+
 // Run steps until ctx ends, which is its only way to end: whenever the history
 // moves, whenever an effect falls due, and at least every tick (a minute when
 // 0), for the calendar's sake. Every hour it asks the trackers what people did. A step that fails is told of and tried again.
 func (e *Engine) Run(ctx context.Context, tick time.Duration) error {
 	if tick <= 0 {
-		tick = time.Minute
+		tick = defaultTick
 	}
 	pause := firstPause
 	var observed time.Time
@@ -30,7 +33,7 @@ func (e *Engine) Run(ctx context.Context, tick time.Duration) error {
 				e.c.Tell("%v", err)
 			}
 		}
-		next, err := e.Step(ctx)
+		next, err := e.step(ctx, tick)
 		wait := tick
 		switch {
 		case ctx.Err() != nil:
