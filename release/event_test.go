@@ -38,7 +38,7 @@ func facts() []release.Fact {
 		&release.PackagesListed{Build: b, Arch: artifact.X8664, Packages: []string{"bash-5-1.x86_64"}},
 		&release.TestRequested{Build: b, Artifact: releasetest.QCOW2, Digest: d, Attempt: 1, Deadline: at},
 		releasetest.Answer(b, releasetest.QCOW2, 1, at, known, releasetest.Errored("storage/pool")),
-		&release.CheckWaived{Waiver: "w", Build: b, Check: "storage/pool", Artifact: releasetest.QCOW2, Word: word, Expires: at, Forced: true},
+		&release.CheckWaived{Waiver: "w", Build: b, Check: "storage/pool", Artifact: releasetest.QCOW2, Word: word, Expires: at, Forced: true, ProductVersion: "43"},
 		&release.WaiverWithdrawn{Waiver: "w", Word: word},
 		&release.BuildMarked{Build: b, Mark: release.MarkBad, Word: word},
 		&release.StreamBlocked{Word: word},

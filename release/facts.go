@@ -252,6 +252,9 @@ type CheckWaived struct {
 	Expires time.Time `json:"expires"`
 	// Forced waives although the test still runs.
 	Forced bool `json:"forced,omitempty"`
+	// ProductVersion is the one that it was filed for elsewhere: gates of others do
+	// not count it. Empty is all.
+	ProductVersion string `json:"product_version,omitempty"`
 }
 
 // WaiverWithdrawn ends a waiver before its time.

@@ -222,6 +222,7 @@ func (f *CheckWaived) Validate() error {
 	}
 	v.word(f.Word)
 	v.check(needed("tracker", f.Tracker))
+	v.optional("product version", f.ProductVersion)
 	v.moment("expires", f.Expires)
 	return v.err
 }

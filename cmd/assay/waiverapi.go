@@ -21,7 +21,7 @@ import (
 func (s *service) waiverHandlers(mux *http.ServeMux) {
 	const root = "/waiverdb/api/v1.0"
 	mux.HandleFunc("GET "+root+"/about", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, map[string]string{"version": version(), "auth_method": "Bearer"})
+		reply(w, http.StatusOK, waiverdb.About{Version: version(), AuthMethod: "Bearer", Server: waiverdb.Assay})
 	})
 	mux.HandleFunc("GET "+root+"/waivers/{$}", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()

@@ -18,6 +18,10 @@ func TestServeFollowsWaivers(t *testing.T) {
  "waived": true, "comment": "the host was slow", "username": %q, "proxied_by": null, "timestamp": %q}`, id, check, who, time.Now().UTC().Format("2006-01-02T15:04:05.000000"))
 	}
 	db := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1.0/about" {
+			_, _ = fmt.Fprint(w, `{"version": "1.4", "auth_method": "OIDC"}`)
+			return
+		}
 		if r.URL.Path != "/api/v1.0/waivers/+filtered" {
 			t.Errorf("asked for %s", r.URL)
 		}
@@ -35,6 +39,9 @@ func TestServeFollowsWaivers(t *testing.T) {
 		return strings.Contains(h.assay("history", "show", "--type", "check.waived"), "base/clock")
 	})
 	s.until("a refusal is told of", func() bool { return strings.Contains(s.log.String(), "does not let mallory waive base/units") })
+	if status, about := s.call("GET", "/waiverdb/api/v1.0/about", "", ""); status != 200 || !strings.Contains(about, `"server":"assay"`) {
+		t.Errorf("it does not say that it is no WaiverDB: %d %s", status, about)
+	}
 	s.stop()
 	if out := h.assay("history", "show", "--type", "check.waived"); strings.Count(out, "check.waived") != 1 || !strings.Contains(out, "alice") || !strings.Contains(out, "the host was slow") {
 		t.Error(out)

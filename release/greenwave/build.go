@@ -18,7 +18,8 @@ const RunTestCase = "assay.run"
 // WaiverDB: one result for each check on each artifact, with the artifact as
 // scenario, and RunTestCase for the run. A test without an answer is RUNNING,
 // one that nobody asked for is not there. Skipped checks are left out: they are
-// no pass. Waivers that are not in force at now are left out.
+// no pass. Waivers that are not in force at now are left out, and those that were
+// filed for another product version.
 func EvidenceOf(b *release.Build, s Subject, productVersion string, now time.Time) Evidence {
 	ev := Evidence{Time: b.Created}
 	for _, a := range b.Artifacts {
@@ -66,7 +67,7 @@ func EvidenceOf(b *release.Build, s Subject, productVersion string, now time.Tim
 		}
 	}
 	for _, w := range b.Waivers {
-		if !w.Counts(now) {
+		if !w.Counts(now) || w.ProductVersion != "" && w.ProductVersion != productVersion {
 			continue
 		}
 		out := Waiver{ID: number(b.Stream, w.Waiver), SubjectType: s.Type, Identifier: s.Item, TestCase: string(w.Check), ProductVersion: productVersion,

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -157,74 +159,140 @@ type subject struct{ item, version string }
 
 // target is a build that waivers may be about.
 type target struct {
-	policy *release.Policy
-	build  release.BuildID
+	policy  *release.Policy
+	build   release.BuildID
+	version string
 }
 
 // Poll asks once, and records what is new. What is refused is told of once, as
 // long as it is there and refused for the same reason.
 func (f *Follower) Poll(ctx context.Context) error {
-	targets := map[subject][]target{}
-	var subjects []subject
-	err := f.o.Stage.With(ctx, func(s *release.State) error {
-		for _, p := range f.o.Policies {
-			n := 0
-			for b := range s.Line(p.Stream).Builds() {
-				if n++; n > maxBuilds || !isUndecided(s.Line(p.Stream), b) {
-					break
-				}
-				for _, v := range greenwave.ProductVersions(p) {
-					k := subject{greenwave.SubjectOf(b).Item, v}
-					if targets[k] == nil {
-						subjects = append(subjects, k)
-					}
-					targets[k] = append(targets[k], target{p, b.ID})
-				}
-			}
-		}
-		return nil
-	})
+	if err := f.isWaiverDB(ctx); err != nil {
+		return err
+	}
+	targets, subjects, err := f.targets(ctx)
 	if err != nil {
 		return err
 	}
-	there := map[int64]bool{}
+	heard := map[int64]bool{}
 	var errs []error
-	for list := range slices.Chunk(subjects, maxFilters) {
-		var filters []Filter
-		for _, s := range list {
-			filters = append(filters, Filter{SubjectType: "compose", Identifier: s.item, ProductVersion: s.version})
-		}
-		waivers, err := f.client.Waivers(ctx, filters...)
-		if err != nil {
+	lists := slices.Collect(slices.Chunk(subjects, maxFilters))
+	for len(lists) > 0 {
+		list := lists[0]
+		lists = lists[1:]
+		waivers, err := f.of(ctx, list)
+		switch {
+		case errors.Is(err, errTooMuch) && len(list) > 1:
+			// One of them has too many: the others are heard.
+			lists = append(lists, slices.Collect(slices.Chunk(list, 1))...)
+			continue
+		case errors.Is(err, errTooMuch):
+			errs = append(errs, err)
+			continue
+		case err != nil:
 			return errors.Join(append(errs, err)...)
 		}
-		if len(waivers) > maxWaivers {
-			errs = append(errs, fmt.Errorf("cannot take %d waivers from %s: more than %d for %d builds", len(waivers), f.config.URL, maxWaivers, len(list)))
-			continue
-		}
+		there := map[subject]map[int64]bool{}
 		for _, w := range waivers {
-			// Whatever else the server sends was not asked for.
-			if w.SubjectType != "compose" || !slices.Contains(list, subject{w.Identifier, w.ProductVersion}) {
-				continue
+			k := subject{w.Identifier, w.ProductVersion}
+			if there[k] == nil {
+				there[k] = map[int64]bool{}
 			}
-			there[w.ID] = true
+			there[k][w.ID], heard[w.ID] = true, true
+		}
+		for _, w := range greenwave.LatestWaivers(waivers) {
 			for _, t := range targets[subject{w.Identifier, w.ProductVersion}] {
 				errs = append(errs, f.take(ctx, t, w))
 			}
 		}
+		for _, k := range list {
+			for _, t := range targets[k] {
+				errs = append(errs, f.forget(ctx, t, there[k], heard))
+			}
+		}
 	}
 	for r := range f.refused {
-		if !there[r.id] {
+		if !heard[r.id] {
 			delete(f.refused, r)
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// isWaiverDB refuses a release stage, this one or another: it leaves out waivers
+// that were taken back, and does not say when one ends, so that ours would outlive
+// it.
+func (f *Follower) isWaiverDB(ctx context.Context) error {
+	about, err := f.client.About(ctx)
+	var status *StatusError
+	switch {
+	case errors.As(err, &status):
+		return nil // and it says so no less when it is asked for waivers
+	case err != nil:
+		return err
+	case about.Server == Assay:
+		return fmt.Errorf("%s is a release stage and no WaiverDB: give waiverdb.url the address of one", f.config.URL)
+	}
+	return nil
+}
+
+// targets are the builds that waivers may be about.
+func (f *Follower) targets(ctx context.Context) (out map[subject][]target, subjects []subject, err error) {
+	out = map[subject][]target{}
+	err = f.o.Stage.With(ctx, func(s *release.State) error {
+		for _, p := range f.o.Policies {
+			l, n := s.Line(p.Stream), 0
+			for b := range l.Builds() {
+				if n++; n > maxBuilds || isOver(l, b) {
+					break
+				}
+				if b.Revoked != nil {
+					continue
+				}
+				k := subject{greenwave.SubjectOf(b).Item, greenwave.ProductVersions(p)[0]}
+				if out[k] == nil {
+					subjects = append(subjects, k)
+				}
+				out[k] = append(out[k], target{p, b.ID, k.version})
+			}
+		}
+		return nil
+	})
+	return out, subjects, err
+}
+
+// of are the waivers of builds, those too that a later one replaced. It is
+// errTooMuch where they are not all.
+func (f *Follower) of(ctx context.Context, list []subject) (out []greenwave.Waiver, err error) {
+	var filters []Filter
+	for _, s := range list {
+		filters = append(filters, Filter{SubjectType: "compose", Identifier: s.item, ProductVersion: s.version})
+	}
+	all, err := f.client.all(ctx, filters...)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range all {
+		// Whatever else the server sends was not asked for.
+		if w.SubjectType == "compose" && slices.Contains(list, subject{w.Identifier, w.ProductVersion}) {
+			out = append(out, w)
+		}
+	}
+	if len(out) > maxWaivers {
+		return nil, fmt.Errorf("%w: cannot take %d waivers from %s: more than %d for %s", errTooMuch, len(out), f.config.URL, maxWaivers, reports.Line(list[0].item, 200))
+	}
+	return out, nil
+}
+
+// isOver reports whether a build, and so every older one, is no news any more.
+func isOver(l *release.Line, b *release.Build) bool {
+	out := l.Out()
+	return out != nil && b.ID.Compare(out.Build) <= 0
+}
+
 // isUndecided reports whether a build may still become the release of its date.
 func isUndecided(l *release.Line, b *release.Build) bool {
-	out := l.Out()
-	return b.Revoked == nil && (out == nil || b.ID.Compare(out.Build) > 0)
+	return b.Revoked == nil && !isOver(l, b)
 }
 
 // errRefused marks what is told of once.
@@ -232,10 +300,7 @@ var errRefused = errors.New("refused")
 
 // take records one waiver about one build, or that it was taken back.
 func (f *Follower) take(ctx context.Context, t target, w greenwave.Waiver) error {
-	by := release.Actor{Kind: release.Person, Name: w.Username}
-	if f.o.Groups != nil {
-		by.Groups = f.o.Groups(w.Username)
-	}
+	by := f.person(w.Username)
 	said := ""
 	err := f.o.Stage.Bring(ctx, t.policy, by, func(s *release.State) (facts []release.Fact, err error) {
 		said = ""
@@ -263,8 +328,20 @@ func (f *Follower) take(ctx context.Context, t target, w greenwave.Waiver) error
 		}
 		return facts, nil
 	})
-	key := refusal{w.ID, t.policy.Stream, t.build}
-	what := fmt.Sprintf("waiver %d of %s by %s at %s", w.ID, reports.Line(w.TestCase, 200), reports.Line(w.Username, 100), f.config.URL)
+	return f.tell(t, w.ID, fmt.Sprintf("waiver %d of %s by %s at %s", w.ID, reports.Line(w.TestCase, 200), reports.Line(w.Username, 100), f.config.URL), said, err)
+}
+
+func (f *Follower) person(name string) release.Actor {
+	by := release.Actor{Kind: release.Person, Name: name}
+	if f.o.Groups != nil {
+		by.Groups = f.o.Groups(name)
+	}
+	return by
+}
+
+// tell tells what became of a waiver: said is what was recorded, if anything was.
+func (f *Follower) tell(t target, id int64, what, said string, err error) error {
+	key := refusal{id, t.policy.Stream, t.build}
 	switch {
 	case errors.Is(err, errRefused) || errors.Is(err, release.ErrNotAllowed):
 		if f.refused[key] != err.Error() {
@@ -299,7 +376,7 @@ func (f *Follower) waive(p *release.Policy, l *release.Line, b *release.Build, w
 	if filed.After(now) {
 		filed = now // its clock is not quite ours
 	}
-	out := &release.CheckWaived{Waiver: name, Build: b.ID, Check: reports.CaseID(w.TestCase), Expires: filed.Add(f.config.Life), Word: f.word(w)}
+	out := &release.CheckWaived{Waiver: name, Build: b.ID, Check: reports.CaseID(w.TestCase), Expires: filed.Add(f.config.Life), Word: f.word(w), ProductVersion: w.ProductVersion}
 	if w.Scenario != nil {
 		out.Artifact = release.ArtifactID(*w.Scenario)
 	}
@@ -342,15 +419,58 @@ func isInformed(p *release.Policy, b *release.Build, covers release.ArtifactID, 
 	return nil
 }
 
-// takeBack withdraws what was recorded of earlier waivers of the same check and
-// artifact there.
+// forget withdraws what was recorded of waivers that the server has no more. It
+// says so in the name of those who filed them: nobody else spoke.
+func (f *Follower) forget(ctx context.Context, t target, there, heard map[int64]bool) error {
+	lost := map[int64]release.Waiver{}
+	gone := func(w *release.Waiver) (id int64, ok bool) {
+		id, ok = waiverID(t.build, w.Waiver)
+		return id, ok && w.Counts(f.o.Now()) && isOfVersion(w, t.version) && !there[id]
+	}
+	if err := f.o.Stage.With(ctx, func(s *release.State) error {
+		if b := s.Line(t.policy.Stream).Build(t.build); b != nil {
+			for _, w := range b.Waivers {
+				if id, ok := gone(w); ok {
+					lost[id] = *w
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(lost)) {
+		heard[id] = true
+		said, name := "", lost[id].Waiver
+		err := f.o.Stage.Bring(ctx, t.policy, f.person(lost[id].By.Name), func(s *release.State) ([]release.Fact, error) {
+			said = ""
+			w := s.Line(t.policy.Stream).Waiver(name)
+			if w == nil {
+				return nil, nil
+			}
+			if _, ok := gone(w); !ok {
+				return nil, nil
+			}
+			out := &release.WaiverWithdrawn{Waiver: name, Word: release.Word{Reason: "it is not among the waivers at " + f.config.URL + " any more", Tracker: w.Tracker}}
+			said = string(out.Type())
+			return []release.Fact{out}, nil
+		})
+		errs = append(errs, f.tell(t, id, fmt.Sprintf("waiver %d, which is gone from %s,", id, f.config.URL), said, err))
+	}
+	return errors.Join(errs...)
+}
+
+// takeBack withdraws what was recorded of earlier waivers of the same check,
+// artifact and product version there.
 func (f *Follower) takeBack(b *release.Build, w greenwave.Waiver) (out []release.Fact) {
 	scenario := ""
 	if w.Scenario != nil {
 		scenario = *w.Scenario
 	}
 	for _, old := range b.Waivers {
-		if old.Withdrawn == nil && strings.HasPrefix(old.Waiver, waiverPrefix(b.ID)) && string(old.Check) == w.TestCase && string(old.Artifact) == scenario {
+		id, ok := waiverID(b.ID, old.Waiver)
+		if ok && id < w.ID && old.Withdrawn == nil && isOfVersion(old, w.ProductVersion) && string(old.Check) == w.TestCase && string(old.Artifact) == scenario {
 			out = append(out, &release.WaiverWithdrawn{Waiver: old.Waiver, Word: f.word(w)})
 		}
 	}
@@ -364,6 +484,18 @@ func (f *Follower) word(w greenwave.Waiver) release.Word {
 func waiverPrefix(b release.BuildID) string { return string(b) + ":waiverdb#" }
 
 func waiverName(b release.BuildID, id int64) string { return fmt.Sprint(waiverPrefix(b), id) }
+
+// waiverID is the number that a waiver of a build has there; ok is false for one
+// that came otherwise.
+func waiverID(b release.BuildID, name string) (id int64, ok bool) {
+	number, ok := strings.CutPrefix(name, waiverPrefix(b))
+	id, err := strconv.ParseInt(number, 10, 64)
+	return id, ok && err == nil
+}
+
+func isOfVersion(w *release.Waiver, version string) bool {
+	return w.ProductVersion == "" || w.ProductVersion == version
+}
 
 // isOurs reports whether a check is one of our tests of the build: one that
 // answered, that the policy requires, or, while tests run, one that may.

@@ -80,18 +80,24 @@ func (h *following) waived(b release.BuildID) (out []string) {
 	return out
 }
 
-// wall is a server with what it answers to everything.
+// wall is a server with what it answers.
 type wall struct {
 	mu    sync.Mutex
 	list  []greenwave.Waiver
 	asked []Filter
 	raw   string
 	filed time.Time
+	about About
+	all   bool // whatever was asked for
 }
 
 func (w *wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if r.Method == http.MethodGet {
+		_ = json.NewEncoder(rw).Encode(w.about)
+		return
+	}
 	var q struct{ Filters []Filter }
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 		rw.WriteHeader(http.StatusBadRequest)
@@ -102,7 +108,15 @@ func (w *wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		_, _ = rw.Write([]byte(w.raw))
 		return
 	}
-	_ = json.NewEncoder(rw).Encode(map[string]any{"data": w.list})
+	data := []greenwave.Waiver{}
+	for _, x := range w.list {
+		if slices.ContainsFunc(q.Filters, func(f Filter) bool {
+			return w.all || f.Identifier == x.Identifier && f.ProductVersion == x.ProductVersion
+		}) {
+			data = append(data, x)
+		}
+	}
+	_ = json.NewEncoder(rw).Encode(map[string]any{"data": data})
 }
 
 func (w *wall) add(id int64, who, check string, change func(*greenwave.Waiver)) {
@@ -120,7 +134,7 @@ func (w *wall) add(id int64, who, check string, change func(*greenwave.Waiver)) 
 // TestFollowerRecordsWhatPeopleWaive in their name, as far as the policy lets
 // them, and once.
 func TestFollowerRecordsWhatPeopleWaive(t *testing.T) {
-	w := &wall{}
+	w := &wall{all: true}
 	srv := httptest.NewServer(w)
 	defer srv.Close()
 	h := follow(t, srv.URL)
@@ -333,5 +347,116 @@ func TestFollowerConfigurations(t *testing.T) {
 		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", want, err)
 		}
+	}
+}
+
+// failing is a follower of a build whose test base/running failed, a minute later.
+func failing(t *testing.T, w *wall) *following {
+	t.Helper()
+	srv := httptest.NewServer(w)
+	t.Cleanup(srv.Close)
+	h := follow(t, srv.URL)
+	h.Tested("20261103_01", releasetest.Failed("base/running"), releasetest.Failed("storage/resize")).Add(time.Minute)
+	w.filed = h.Now
+	return h
+}
+
+// TestFollowerTellsProductVersionsApart: what was waived for another is waived for
+// no gate of ours, and taking it back takes nothing back.
+func TestFollowerTellsProductVersionsApart(t *testing.T) {
+	w := &wall{all: true}
+	h := failing(t, w)
+	for _, v := range []string{"test-1", "eln"} {
+		h.Policy.Gates = append(h.Policy.Gates, greenwave.Gate{Context: "release", ProductVersion: v})
+	}
+	eln := func(x *greenwave.Waiver) { x.ProductVersion = "eln" }
+	w.add(1, "alice", "base/running", eln)
+	h.poll()
+	if got := h.waived("20261103_01"); len(got) > 0 {
+		t.Errorf("for another: %q", got)
+	}
+	w.add(3, "alice", "base/running", func(x *greenwave.Waiver) { eln(x); x.Waived = false })
+	w.add(5, "alice", "base/running", nil)
+	h.poll()
+	h.poll()
+	if got := h.waived("20261103_01"); len(got) != 1 {
+		t.Errorf("%q, told %q", got, h.told)
+	}
+	b := h.State.Line("test-1").Build("20261103_01")
+	for v, want := range map[string]int{"test-1": 1, "eln": 0} {
+		if got := greenwave.EvidenceOf(b, greenwave.SubjectOf(b), v, h.Now).Waivers; len(got) != want {
+			t.Errorf("at the gate of %s: %+v", v, got)
+		}
+	}
+	// Nor does one that is older than what it takes back.
+	scenario := qcow2
+	for id, want := range map[int64]int{3: 0, 6: 1} {
+		if got := h.f.takeBack(b, greenwave.Waiver{ID: id, TestCase: "base/running", Scenario: &scenario, ProductVersion: "test-1"}); len(got) != want {
+			t.Errorf("%d takes back %v", id, got)
+		}
+	}
+}
+
+// TestFollowerForgetsWhatIsGone from a whole answer, and from no other; not what
+// a later one replaced there.
+func TestFollowerForgetsWhatIsGone(t *testing.T) {
+	w := &wall{}
+	h := failing(t, w)
+	w.add(1, "alice", "base/running", nil)
+	w.add(2, "carol", "storage/resize", nil)
+	h.poll()
+	w.add(3, "dave", "base/running", nil) // who may nothing
+	h.poll()
+	for _, raw := range []string{"{}", `{"data": null}`, `{"data": [], "next": "page=2"}`} {
+		w.raw = raw
+		if err := h.f.Poll(t.Context()); err == nil {
+			t.Errorf("%s is an answer", raw)
+		}
+	}
+	w.raw = ""
+	h.poll()
+	if got := h.waived("20261103_01"); len(got) != 2 {
+		t.Fatalf("%q, told %q", got, h.told)
+	}
+	w.mu.Lock()
+	w.list = w.list[1:2]
+	w.mu.Unlock()
+	h.told = nil
+	h.poll()
+	h.poll()
+	if got := h.waived("20261103_01"); !slices.Equal(got, []string{"storage/resize@qcow2/x86_64 by carol"}) {
+		t.Errorf("%q, told %q", got, h.told)
+	}
+	if all := strings.Join(h.told, "\n"); strings.Count(all, "waiver.withdrawn: waiver 1, which is gone") != 1 {
+		t.Errorf("told %s", all)
+	}
+}
+
+// TestFollowerFollowsNoStage: one knows no waiver that was taken back.
+func TestFollowerFollowsNoStage(t *testing.T) {
+	w := &wall{about: About{Version: "1", Server: Assay}}
+	h := failing(t, w)
+	w.add(1, "alice", "base/running", nil)
+	if err := h.f.Poll(t.Context()); err == nil || !strings.Contains(err.Error(), "is a release stage and no WaiverDB") || len(w.asked) > 0 {
+		t.Errorf("%v, asked %v", err, w.asked)
+	}
+}
+
+// TestFollowerLooksPastOneBuild: one that was revoked, and one of which there are
+// more waivers than are read.
+func TestFollowerLooksPastOneBuild(t *testing.T) {
+	w := &wall{}
+	h := failing(t, w)
+	h.Tested("20261104_01", releasetest.Failed("base/running"))
+	h.Record(releasetest.Alice, &release.ReleaseRevoked{Build: "20261104_01", Word: releasetest.Word("bad")})
+	h.Tested("20261102_01", releasetest.Failed("base/running")).Add(time.Minute)
+	w.filed = h.Now
+	for i := range maxWaivers {
+		w.add(int64(i+10), "alice", "base/running", func(x *greenwave.Waiver) { s := fmt.Sprint("x/", i); x.Scenario = &s })
+	}
+	w.add(1, "alice", "base/running", func(x *greenwave.Waiver) { x.Identifier = "Test-20261102_01" })
+	h.poll()
+	if got := h.waived("20261102_01"); len(got) != 1 {
+		t.Errorf("%q, told %d", got, len(h.told))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -65,6 +66,9 @@ func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Sta
 // maxBody bounds an answer, in bytes.
 const maxBody = 16 << 20
 
+// errTooMuch marks an answer that was not read to its end.
+var errTooMuch = errors.New("too much")
+
 // Waivers returns what the filters choose: of the waivers of one subject, test
 // case, product version and scenario the last, which may be one that takes it
 // back (Waived is false). At least one filter is needed, and each has to choose
@@ -74,19 +78,49 @@ const maxBody = 16 << 20
 // one is of the same subject and test case, though of another scenario or product
 // version (WaiverDB 1.4, api_v1.py).
 func (c *Client) Waivers(ctx context.Context, filters ...Filter) ([]greenwave.Waiver, error) {
+	all, err := c.all(ctx, filters...)
+	return greenwave.LatestWaivers(all), err
+}
+
+// all are those, too, that a later one has replaced.
+func (c *Client) all(ctx context.Context, filters ...Filter) ([]greenwave.Waiver, error) {
 	if len(filters) == 0 || slices.Contains(filters, Filter{}) {
 		return nil, fmt.Errorf("cannot read waivers from %s: want filters, each with something to choose by", c.URL)
 	}
 	var got struct {
-		Data []greenwave.Waiver `json:"data"`
+		Data *[]greenwave.Waiver `json:"data"`
+		Next *string             `json:"next"`
 	}
 	if err := c.call(ctx, http.MethodPost, "/waivers/+filtered", map[string]any{"filters": filters, "include_obsolete": true}, &got); err != nil {
 		return nil, fmt.Errorf("cannot read waivers from %s: %w", c.URL, err)
 	}
-	if err := check(got.Data); err != nil {
+	if got.Data == nil || got.Next != nil {
+		return nil, fmt.Errorf("cannot read waivers from %s: its answer is no list, or a part of one", c.URL)
+	}
+	if err := check(*got.Data); err != nil {
 		return nil, fmt.Errorf("cannot read waivers from %s: %w", c.URL, err)
 	}
-	return greenwave.LatestWaivers(got.Data), nil
+	return *got.Data, nil
+}
+
+// About is what a server says of itself.
+type About struct {
+	Version    string `json:"version"`
+	AuthMethod string `json:"auth_method"`
+	// Server is Assay for a release stage that speaks as WaiverDB does; WaiverDB
+	// itself has no such field.
+	Server string `json:"server,omitempty"`
+}
+
+// Assay is the Server of a release stage.
+const Assay = "assay"
+
+// About asks what the server is.
+func (c *Client) About(ctx context.Context) (a About, err error) {
+	if err := c.call(ctx, http.MethodGet, "/about", nil, &a); err != nil {
+		return a, fmt.Errorf("cannot see what answers at %s: %w", c.URL, err)
+	}
+	return a, nil
 }
 
 // Waiver reads one waiver by its number.
@@ -166,7 +200,7 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 	case err != nil:
 		return err
 	case len(raw) > maxBody:
-		return fmt.Errorf("the answer has more than %d bytes", maxBody)
+		return fmt.Errorf("%w: the answer has more than %d bytes", errTooMuch, maxBody)
 	case resp.StatusCode/100 != 2:
 		return &StatusError{resp.StatusCode, said(resp.StatusCode, raw)}
 	}
