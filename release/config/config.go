@@ -348,8 +348,17 @@ func (c *Config) check(r *strictyaml.Reader) {
 			r.Fail("$.announce."+name, "an announcement points to pages: want site.url, or the url of a target")
 		}
 	}
+	works, makes := map[string]string{}, map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Schedules)) {
 		s := c.Schedules[name]
+		work, made := filepath.Clean(s.Work), string(s.Stream)+"\x00"+filepath.Clean(s.Into)
+		if other := works[work]; other != "" && s.Work != "" {
+			r.Fail("$.schedules."+name, "work: it is that of %s: each schedule keeps its own", other)
+		}
+		if other := makes[made]; other != "" {
+			r.Fail("$.schedules."+name, "into: composes of %s go there by the same names, those of %s: one schedule for a stream and a folder", other, s.Stream)
+		}
+		works[work], makes[made] = name, name
 		if !slices.ContainsFunc(slices.Collect(maps.Values(c.Folders)), func(f intake.FolderConfig) bool {
 			return filepath.Clean(f.Path) == filepath.Clean(s.Into) && f.Stream == s.Stream
 		}) {

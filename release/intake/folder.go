@@ -175,9 +175,6 @@ func (f *Folder) take(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if d.Created.IsZero() {
-		return fmt.Errorf("%s has no time of creation", BuildFile)
-	}
 	before, again := f.looks[name]
 	f.looks[name] = look
 	if before == "taken "+look {
@@ -187,15 +184,13 @@ func (f *Folder) take(ctx context.Context, name string) error {
 	if !again || before != look {
 		return nil
 	}
+	if err := isAnnounceable(seen); err != nil {
+		return err
+	}
 	n := news{stream: f.config.Stream, day: d.Created, seen: seen}
 	if !f.isKnown(ctx, seen) {
-		for i, a := range d.Artifacts {
-			if seen.Artifacts[i].Digest, err = hashFile(ctx, filepath.Join(dir, a.File)); err != nil {
-				return err
-			}
-			if a.SHA256 != "" && a.SHA256 != seen.Artifacts[i].Digest.Hex() {
-				return fmt.Errorf("%s has SHA-256 %s, and %s says %.64q", a.File, seen.Artifacts[i].Digest.Hex(), BuildFile, a.SHA256)
-			}
+		if err := d.hash(ctx, dir, seen); err != nil {
+			return err
 		}
 		if _, _, now, err := readDropped(dir); err != nil || now != look {
 			delete(f.looks, name)
@@ -206,6 +201,37 @@ func (f *Folder) take(ctx context.Context, name string) error {
 		}
 	}
 	f.looks[name] = "taken " + look
+	return nil
+}
+
+// isAnnounceable refuses what no history would take, before files are read: the
+// announcement lacks digests and a number.
+func isAnnounceable(seen *release.BuildSeen) error {
+	if seen.Created.IsZero() {
+		return fmt.Errorf("%s has no time of creation", BuildFile)
+	}
+	whole := *seen
+	whole.Build, whole.Artifacts = release.BuildID(seen.Created.Format("20060102")+"_01"), slices.Clone(seen.Artifacts)
+	for i := range whole.Artifacts {
+		whole.Artifacts[i].Digest = artifact.DigestOf([32]byte{})
+	}
+	if err := whole.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", BuildFile, err)
+	}
+	return nil
+}
+
+// hash puts the digests of the files into the announcement; those that BuildFile
+// has are the same.
+func (d dropped) hash(ctx context.Context, dir string, seen *release.BuildSeen) (err error) {
+	for i, a := range d.Artifacts {
+		if seen.Artifacts[i].Digest, err = hashFile(ctx, filepath.Join(dir, a.File)); err != nil {
+			return err
+		}
+		if a.SHA256 != "" && a.SHA256 != seen.Artifacts[i].Digest.Hex() {
+			return fmt.Errorf("%s has SHA-256 %s, and %s says %.64q", a.File, seen.Artifacts[i].Digest.Hex(), BuildFile, a.SHA256)
+		}
+	}
 	return nil
 }
 

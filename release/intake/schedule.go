@@ -1,24 +1,16 @@
 package intake
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"assay/release"
-	"assay/reports"
 )
 
 // ScheduleConfig is a compose command that is run each day, as YAML has it. Its
@@ -34,7 +26,7 @@ type ScheduleConfig struct {
 	Packages []string `yaml:"packages"`
 	// Command makes the images and BuildFile in its working folder, which is new,
 	// and is $ASSAY_COMPOSE_DIR, too. $ASSAY_COMPOSE is the compose's name. No shell
-	// is in between.
+	// is in between. It has no more of the service's environment than passedOn.
 	Command []string `yaml:"command"`
 	// Timeout bounds each command; six hours when 0.
 	Timeout time.Duration `yaml:"timeout"`
@@ -52,15 +44,10 @@ type Schedule struct {
 	in     *Intake
 	config ScheduleConfig
 	now    func() time.Time
-	busy   bool // and it was told of
-}
-
-// ran is what a schedule remembers.
-type ran struct {
-	// Day is the last that has had its turn; Packages the digest of the packages of
-	// the last compose.
-	Day      string `json:"day"`
-	Packages string `json:"packages,omitempty"`
+	memory memory
+	// next is when to try again after an error, pause how long that was put off.
+	next  time.Time
+	pause time.Duration
 }
 
 // NewSchedule checks the configuration of the schedule called name. It runs
@@ -73,7 +60,7 @@ func NewSchedule(name string, c ScheduleConfig, now func() time.Time, o Options)
 	if err != nil {
 		return nil, fmt.Errorf("cannot run composes for %.40q: %w", name, err)
 	}
-	return &Schedule{in: in, config: c, now: now}, nil
+	return &Schedule{in: in, config: c, now: now, memory: memory{dir: c.Work}}, nil
 }
 
 func (c *ScheduleConfig) check() error {
@@ -119,172 +106,74 @@ func (s *Schedule) turn(now time.Time) time.Time {
 	return t
 }
 
+// How long a schedule waits after an error: commands take hours, and what they
+// leave may be why the disk is full.
+const (
+	firstRetry = time.Minute
+	lastRetry  = time.Hour
+)
+
 // Poll runs the command if a day's time has come that has not had its turn: of
 // several days that were slept through the last alone. The first time there is
 // nothing to catch up with. A clock that is set back runs nothing twice; one that
 // was days ahead and is right again is believed.
-func (s *Schedule) Poll(ctx context.Context) (err error) {
-	turn := s.turn(s.now())
-	day := turn.Format("20060102")
-	last, err := s.last()
-	switch {
-	case err != nil:
-		return fmt.Errorf("cannot see what was run last: %w", err)
-	case last.Day == "" || last.Day > turn.AddDate(0, 0, 2).Format("20060102"):
-		last.Day = day
-		return s.remember(last)
-	case last.Day >= day:
+//
+// After an error it does nothing for a while. A command that has ended is not run
+// again, whatever else goes wrong.
+func (s *Schedule) Poll(ctx context.Context) error {
+	now := s.now()
+	if wait := s.next.Sub(now); wait > 0 && wait <= lastRetry {
 		return nil
+	}
+	err := s.poll(ctx, now)
+	if err == nil || ctx.Err() != nil {
+		s.pause, s.next = 0, time.Time{}
+		return err
+	}
+	s.pause = min(max(2*s.pause, firstRetry), lastRetry)
+	s.next = now.Add(s.pause)
+	return err
+}
+
+func (s *Schedule) poll(ctx context.Context, now time.Time) error {
+	// What failed is not lost, and keeps nothing from its turn.
+	reported := s.report(ctx)
+	last, err := s.memory.recall()
+	if err != nil {
+		return errors.Join(reported, fmt.Errorf("cannot see what was run last: %w", err))
+	}
+	turn := s.turn(now)
+	day := dayOf(turn)
+	switch {
+	case last.Day == "" || last.Day > dayOf(turn.AddDate(0, 0, 2)):
+		last.Day = day
+		return errors.Join(reported, s.memory.keep(last))
+	case last.Day >= day:
+		return reported
 	}
 	// Commands hold the lock, too: one that outlives a service that was killed is
 	// still at work.
 	lock, err := os.OpenFile(filepath.Join(s.config.Work, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return errors.Join(reported, err)
 	}
 	defer func() { _ = lock.Close() }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if !s.busy {
-			s.in.o.Tell("%s: the command before is still at work: %s waits for it", s.in.name, day)
+	busy := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil
+	if last.Waits != "" && last.Waits < day {
+		reported = errors.Join(reported, s.fail(ctx, last, last.Waits, errors.New("the command before had not ended when the next was due: see what it left behind")))
+		if last, err = s.memory.recall(); err != nil {
+			return errors.Join(reported, err)
 		}
-		s.busy = true
-		return nil
 	}
-	s.busy = false
-	return s.compose(ctx, lock, last, turn)
+	switch {
+	case !busy:
+		err = s.compose(ctx, lock, last, turn)
+	case last.Waits != day:
+		s.in.o.Tell("%s: the command before is still at work: %s waits for it", s.in.name, day)
+		last.Waits = day
+		err = s.memory.keep(last)
+	}
+	return errors.Join(reported, err)
 }
 
-func (s *Schedule) compose(ctx context.Context, lock *os.File, last ran, turn time.Time) error {
-	day := turn.Format("20060102")
-	name := fmt.Sprintf("%s-%s.n.0", s.config.Stream, day)
-	now := ran{Day: day, Packages: last.Packages}
-	packages := ""
-	if s.config.Packages != nil {
-		list, err := s.run(ctx, lock, s.config.Packages, s.config.Work, name+"-packages", true)
-		if ctx.Err() != nil {
-			return ctx.Err() // and this day has its turn later
-		}
-		if err != nil {
-			return s.failed(ctx, now, name, fmt.Errorf("cannot list packages: %w", err))
-		}
-		lines := strings.Fields(string(list))
-		slices.Sort(lines)
-		if packages = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(lines, "\n")))); len(lines) > 0 && packages == last.Packages {
-			s.in.o.Tell("%s: no compose of %s: its packages are those of the last", s.in.name, day)
-			return s.remember(now)
-		}
-	}
-	// Its name keeps it from being taken for a build before it is whole.
-	dir, place := filepath.Join(s.config.Into, ".new-"+name), filepath.Join(s.config.Into, name)
-	if _, err := os.Lstat(place); err == nil { // from before a crash
-		now.Packages = cmp.Or(packages, now.Packages)
-		return s.remember(now)
-	}
-	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
-		return err
-	}
-	_, err := s.run(ctx, lock, s.config.Command, dir, name, false)
-	if err == nil {
-		var d dropped
-		if d, _, _, err = readDropped(dir); err == nil && d.Compose != name {
-			err = fmt.Errorf("%s is of compose %.100q, not of %s", BuildFile, d.Compose, name)
-		}
-	}
-	if err != nil {
-		err = errors.Join(err, os.RemoveAll(dir))
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return s.failed(ctx, now, name, err)
-	}
-	if err := os.Rename(dir, place); err != nil {
-		return err
-	}
-	now.Packages = packages
-	s.in.o.Tell("%s: composed %s", s.in.name, name)
-	return s.remember(now)
-}
-
-// failed has it recorded that a day's compose made nothing. Whatever comes of
-// that, the day has had its turn.
-func (s *Schedule) failed(ctx context.Context, now ran, name string, why error) error {
-	at := s.now().UTC()
-	s.in.o.Tell("%s: compose %s failed: %v", s.in.name, name, why)
-	return errors.Join(s.remember(now), s.in.record(ctx, news{stream: s.config.Stream, day: at,
-		failed: &release.BuildFailed{Compose: name, Status: "FAILED", Ended: at, Reason: reports.Line(why.Error(), 1000), Log: filepath.Join(s.config.Work, name+".log")}}))
-}
-
-// maxOutput bounds what a list of packages may be, in bytes.
-const maxOutput = 4 << 20
-
-// run runs a command with its output in a log; keep returns that, too. It and its
-// children end with ctx.
-func (s *Schedule) run(ctx context.Context, lock *os.File, argv []string, dir, name string, keep bool) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.config.Timeout, fmt.Errorf("%s took more than %s", argv[0], s.config.Timeout))
-	defer cancel()
-	log, err := os.Create(filepath.Join(s.config.Work, name+".log"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Dir, c.Stdout, c.Stderr, c.ExtraFiles = dir, log, log, []*os.File{lock}
-	c.Env = append(os.Environ(), "ASSAY_COMPOSE="+name, "ASSAY_COMPOSE_DIR="+dir)
-	if keep { // what it warns of is no package
-		warnings, err := os.Create(filepath.Join(s.config.Work, name+"-warnings.log"))
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = warnings.Close() }()
-		c.Stderr = warnings
-	}
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) } // its own group
-	err = c.Run()
-	if ctx.Err() != nil && err != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", argv[0], err)
-	}
-	if !keep {
-		return nil, nil
-	}
-	st, err := log.Stat()
-	if err == nil && st.Size() > maxOutput {
-		err = fmt.Errorf("%s says more than %d bytes", argv[0], maxOutput)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(log.Name())
-}
-
-func (s *Schedule) last() (r ran, err error) {
-	raw, err := readSmall(filepath.Join(s.config.Work, "last.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	}
-	if err == nil {
-		err = json.NewDecoder(bytes.NewReader(raw)).Decode(&r)
-	}
-	return r, err
-}
-
-// remember puts it on stable storage.
-func (s *Schedule) remember(r ran) error {
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.config.Work, "last.json")
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(raw, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
+func dayOf(t time.Time) string { return t.Format("20060102") }

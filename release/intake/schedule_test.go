@@ -2,10 +2,12 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,6 +162,12 @@ func TestScheduleTellsOfFailures(t *testing.T) {
 		strings.Replace(makes, "$ASSAY_COMPOSE'", "other'", 1): `is of compose "other"`,
 		"echo '{\"compose\"' >build.json":                      "cannot be read",
 		"sleep 1000 & sleep 1000":                              "took more than 200ms",
+		"sleep 1000 & exit 9":                                  "exit status 9",
+		// What the folder would refuse for ever.
+		strings.Replace(makes, `"created": "2026-11-21T03:00:00Z", `, "", 1): "no time of creation",
+		strings.Replace(makes, "2026-11-21", "2027-11-21", 1):                "is to come",
+		strings.Replace(makes, `"file"`, `"sha256": "abc", "file"`, 1):       "os.qcow2 has SHA-256",
+		strings.Replace(makes, "echo the image >", ": >", 1):                 "has 0 bytes",
 	} {
 		r := newRig(t, script)
 		r.config.Timeout = 30 * time.Second
@@ -175,13 +183,31 @@ func TestScheduleTellsOfFailures(t *testing.T) {
 		if len(f) != 1 || !strings.Contains(f[0].Reason, says) || f[0].Compose != "fedora-43-20261122.n.0" || f[0].Log == "" {
 			t.Errorf("%s: %+v, told %q", script, f, r.told)
 		}
+		r.unlocked(t)
+	}
+}
+
+// unlocked waits until nothing holds the lock: what was killed is gone soon.
+func (r *rig) unlocked(t *testing.T) {
+	t.Helper()
+	lock, err := os.OpenFile(filepath.Join(r.work, "lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	end := time.Now().Add(20 * time.Second)
+	for syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		if time.Now().After(end) {
+			t.Fatal("something is still at work")
+		}
 	}
 }
 
 // TestScheduleOverlapsNothing: a command that outlived a service that was killed
 // is waited for; one that is stopped with the service runs again.
 func TestScheduleOverlapsNothing(t *testing.T) {
-	r := newRig(t, `echo x >>"$0.begun"
+	r := newRig(t, `sleep 1000 &
+echo x >>"$0.begun"
 while test ! -e "$0.go"; do sleep 0.01; done
 `+makes)
 	begun, goOn := r.config.Command[1]+".begun", r.config.Command[1]+".go"
@@ -231,6 +257,165 @@ while test ! -e "$0.go"; do sleep 0.01; done
 		}
 	}
 	started(2)
+	r.unlocked(t)
+}
+
+// TestScheduleTellsOfADayThatWaitedOut: what holds the lock lost a day its compose.
+func TestScheduleTellsOfADayThatWaitedOut(t *testing.T) {
+	r := newRig(t, makes)
+	r.poll(t)
+	lock, err := os.OpenFile(filepath.Join(r.work, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r.now = r.now.AddDate(0, 0, 1)
+		r.poll(t)
+		r.poll(t)
+	}
+	f := r.State.Line(stream).Failures
+	if len(f) != 1 || f[0].Compose != "fedora-43-20261122.n.0" || !strings.Contains(f[0].Reason, "had not ended") {
+		t.Errorf("%+v, told %q", f, r.told)
+	}
+	if n := strings.Count(strings.Join(r.told, "\n"), "still at work"); n != 2 {
+		t.Errorf("told %q", r.told)
+	}
+	_ = lock.Close()
+	r.poll(t)
+	r.want(t, "the lock is free", "20261123.n.0")
+}
+
+// TestScheduleLosesNoFailure: a history that is away has it later, and the command
+// is not run again for that.
+func TestScheduleLosesNoFailure(t *testing.T) {
+	r := newRig(t, `echo x >>"$0.begun"; exit 7`)
+	r.poll(t)
+	r.now = r.now.AddDate(0, 0, 1)
+	r.fails = errors.New("no history")
+	for range 2 {
+		if err := r.schedule(t).Poll(t.Context()); err == nil {
+			t.Error("it says nothing")
+		}
+	}
+	r.fails = nil
+	r.poll(t)
+	r.poll(t)
+	if f := r.State.Line(stream).Failures; len(f) != 1 || f[0].Compose != "fedora-43-20261122.n.0" {
+		t.Errorf("%+v, told %q", f, r.told)
+	}
+	if raw, _ := os.ReadFile(r.config.Command[1] + ".begun"); len(raw) != 2 {
+		t.Errorf("it ran %d times", len(raw)/2)
+	}
+}
+
+// TestScheduleRunsNothingTwiceOnAFullDisk: not what cannot be remembered to have
+// begun, nor what cannot be remembered to have ended.
+func TestScheduleRunsNothingTwiceOnAFullDisk(t *testing.T) {
+	r := newRig(t, `echo x >>"$0.begun"
+`+makes)
+	r.poll(t)
+	r.now = r.now.AddDate(0, 0, 1)
+	full := filepath.Join(r.work, "last.json.new")
+	ran := func() int {
+		raw, _ := os.ReadFile(r.config.Command[1] + ".begun")
+		return len(raw) / 2
+	}
+	if err := os.Mkdir(full, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := r.schedule(t)
+	for i := range 10 {
+		if err := s.Poll(t.Context()); (err == nil) != (i%2 == 1) {
+			t.Errorf("look %d: %v", i, err)
+		}
+		if i%2 == 1 {
+			r.now = r.now.Add(lastRetry)
+		}
+	}
+	if ran() != 0 {
+		t.Errorf("before it began: %d times", ran())
+	}
+	put(t, r.config.Command[1], "set -e\necho x >>\"$0.begun\"\nmkdir "+full+"\n"+makes)
+	if err := os.Remove(full); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(lastRetry)
+	for range 5 {
+		if err := s.Poll(t.Context()); err == nil {
+			t.Error("it cannot be remembered, and says nothing")
+		}
+		r.now = r.now.Add(lastRetry)
+	}
+	if err := os.Remove(full); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Poll(t.Context()); err != nil {
+		t.Error(err)
+	}
+	r.poll(t)
+	if r.want(t, "after the command", "20261122.n.0"); ran() != 1 {
+		t.Errorf("after it ended: %d times", ran())
+	}
+}
+
+// TestSchedulePutsItsSecretsNowhere: neither into the command's environment, nor
+// where everybody reads what it says.
+func TestSchedulePutsItsSecretsNowhere(t *testing.T) {
+	r := newRig(t, `env >"$0.env"
+`+makes)
+	t.Setenv("ASSAY_TOKEN", "hunter2")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+	t.Setenv("LC_TIME", "C")
+	t.Setenv("ASSAY_COMPOSE_TARGET", "nightly")
+	log := filepath.Join(r.work, "fedora-43-20261122.n.0.log")
+	if err := os.WriteFile(log, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.poll(t)
+	r.now = r.now.AddDate(0, 0, 1)
+	r.poll(t)
+	env, err := os.ReadFile(r.config.Command[1] + ".env")
+	if err != nil || strings.Contains(string(env), "hunter2") {
+		t.Errorf("%v: %s", err, env)
+	}
+	for _, want := range []string{"PATH=", "LC_TIME=C", "ASSAY_COMPOSE_TARGET=nightly", "ASSAY_COMPOSE=fedora-43-20261122.n.0\n"} {
+		if !strings.Contains(string(env), want) {
+			t.Errorf("no %s: %s", want, env)
+		}
+	}
+	if st, err := os.Stat(log); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st.Mode(), err)
+	}
+}
+
+// TestScheduleKnowsWhatItComposed: killed when the compose was in its place, it
+// remembers the packages of that, and not those of a later list.
+func TestScheduleKnowsWhatItComposed(t *testing.T) {
+	r := newRig(t, makes)
+	list := filepath.Join(r.work, "list")
+	put(t, list, "kernel-6.17.1\n")
+	r.config.Packages = []string{"/bin/cat", list}
+	r.poll(t)
+	before := memory{dir: r.work}
+	r.now = r.now.AddDate(0, 0, 1)
+	r.poll(t)
+	last, err := before.recall()
+	if err != nil || last.Packages == "" {
+		t.Fatal(last, err)
+	}
+	if err := before.keep(ran{Day: "20261121", Packages: "of days before", Begun: "20261122", BegunPackages: last.Packages}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, list, "kernel-6.17.2\n")
+	r.poll(t)
+	r.want(t, "a start again", "20261122.n.0")
+	r.now = r.now.AddDate(0, 0, 1)
+	r.poll(t)
+	r.want(t, "the packages changed meanwhile", "20261122.n.0 20261123.n.0")
 }
 
 func TestScheduleConfigurations(t *testing.T) {
