@@ -86,11 +86,6 @@ func TestServeLearnsOfBuilds(t *testing.T) {
 // its test is asked for, and a worker can fetch it.
 func TestServeTakesWhatAScheduleMakes(t *testing.T) {
 	h := newHost(t)
-	for _, dir := range []string{"drop", "work"} {
-		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	h.write("compose.sh", `echo the image >os.qcow2
 echo '{"compose": "'$ASSAY_COMPOSE'", "created": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", "artifacts": [{"id": "qcow2/x86_64", "file": "os.qcow2"}]}' >build.json
 `)
@@ -100,8 +95,16 @@ echo '{"compose": "'$ASSAY_COMPOSE'", "created": "'$(date -u +%Y-%m-%dT%H:%M:%SZ
 	if out, err := h.try("policy", "check"); err == nil || !strings.Contains(out, "want the path of one of folders") {
 		t.Errorf("%v, %s", err, out)
 	}
-	h.write("stage.yaml", stage+"folders: {drop: {path: drop, stream: demo-1, poll: 20ms}}\n"+schedule)
-	h.assay("policy", "check")
+	h.write("stage.yaml", stage+"folders: {drop: {path: drop, stream: demo-1, poll: 1s}}\n"+schedule)
+	h.assay("policy", "check") // wherever it is checked
+	if out, err := h.try("serve", "--once"); err == nil || !strings.Contains(out, "folders.drop") {
+		t.Errorf("its folders are not there: %v, %s", err, out)
+	}
+	for _, dir := range []string{"drop", "work"} {
+		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.write("work/last.json", `{"day": "20261101"}`) // it slept since
 	s := h.serve()
 	s.until("its test is asked for", func() bool {

@@ -55,7 +55,7 @@ these name. Faults have line and column; the status is 2.`,
 					}
 					return usagef("%s", missing[0])
 				}
-				if _, err := adapters.Intakes(cfg, nil, nil, nil); err != nil {
+				if err := adapters.CheckIntakes(cfg); err != nil {
 					return &usageError{err}
 				}
 				all = cfg.Streams()

@@ -14,11 +14,24 @@ import (
 type Intake interface{ Run(ctx context.Context) }
 
 // Intakes makes every intake, watched folder and schedule of the configuration,
-// sorted by name. Errors are the configuration's.
+// sorted by name. Errors are the configuration's, or say what is not there on this
+// host.
 func Intakes(cfg *config.Config, now func() time.Time, record intake.Recorder, tell func(format string, args ...any)) (out []Intake, err error) {
-	o := intake.Options{Policies: cfg.Streams(), Record: record, Tell: tell}
+	return intakes(cfg, true, now, intake.Options{Policies: cfg.Streams(), Record: record, Tell: tell})
+}
+
+// CheckIntakes checks the configuration of all of them, wherever it will be used.
+func CheckIntakes(cfg *config.Config) error {
+	_, err := intakes(cfg, false, nil, intake.Options{Policies: cfg.Streams()})
+	return err
+}
+
+func intakes(cfg *config.Config, here bool, now func() time.Time, o intake.Options) (out []Intake, err error) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Folders)) {
 		f, err := intake.NewFolder(name, cfg.Folders[name], o)
+		if err == nil && here {
+			err = f.IsThere()
+		}
 		if err != nil {
 			return nil, configError(cfg, "folders", name, err)
 		}
@@ -26,6 +39,9 @@ func Intakes(cfg *config.Config, now func() time.Time, record intake.Recorder, t
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Schedules)) {
 		s, err := intake.NewSchedule(name, cfg.Schedules[name], now, o)
+		if err == nil && here {
+			err = s.IsThere()
+		}
 		if err != nil {
 			return nil, configError(cfg, "schedules", name, err)
 		}

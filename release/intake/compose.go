@@ -99,7 +99,11 @@ func (s *Schedule) make(ctx context.Context, lock *os.File, last *ran, name, dir
 	if err := isAnnounceable(seen); err != nil {
 		return err
 	}
-	return d.hash(ctx, dir, seen)
+	digests, err := d.hash(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return d.fill(seen, digests)
 }
 
 // fail has it recorded that a day's compose made nothing. Whatever comes of that,

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -9,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"assay/artifact"
@@ -53,9 +56,17 @@ type dropped struct {
 type Folder struct {
 	in     *Intake
 	config FolderConfig
-	// looks are what unfinished builds were like at the last look; told what was
-	// said of those that cannot be taken.
+	// looks are what builds were like at the last look; told what was said of those
+	// that cannot be taken, and, of no name, of the folder.
 	looks, told map[string]string
+	// hashed are the digests of builds that were not taken, so that nothing is read
+	// anew for as long as it stays as it is.
+	hashed map[string]hashed
+}
+
+type hashed struct {
+	look    string
+	digests []artifact.Digest
 }
 
 // NewFolder checks the configuration of the folder called name.
@@ -67,23 +78,30 @@ func NewFolder(name string, c FolderConfig, o Options) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot learn of builds from %.40q: %w", name, err)
 	}
-	return &Folder{in: in, config: c, looks: map[string]string{}, told: map[string]string{}}, nil
+	return &Folder{in: in, config: c, looks: map[string]string{}, told: map[string]string{}, hashed: map[string]hashed{}}, nil
 }
 
 func (c *FolderConfig) check() error {
-	if c.Poll == 0 {
-		c.Poll = 10 * time.Second
-	}
-	st, err := os.Stat(c.Path)
+	c.Poll = cmp.Or(c.Poll, 10*time.Second)
 	switch {
 	case !filepath.IsAbs(c.Path):
 		return fmt.Errorf("path %.200q: want an absolute one", c.Path)
+	case c.Poll < time.Second || c.Poll > 24*time.Hour:
+		return fmt.Errorf("poll: want a duration of a second to a day, not %s", c.Poll)
+	}
+	return nil
+}
+
+// IsThere refuses a folder that is not there.
+func (f *Folder) IsThere() error { return isFolder("path", f.config.Path) }
+
+func isFolder(what, path string) error {
+	st, err := os.Stat(path)
+	switch {
 	case err != nil:
-		return fmt.Errorf("path: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	case !st.IsDir():
-		return fmt.Errorf("path %s is no folder", c.Path)
-	case c.Poll < 0 || c.Poll > 24*time.Hour:
-		return fmt.Errorf("poll: want a duration of up to a day, not %s", c.Poll)
+		return fmt.Errorf("%s %.200q: want a folder", what, path)
 	}
 	return nil
 }
@@ -155,12 +173,11 @@ func (f *Folder) Poll(ctx context.Context) error {
 			delete(f.told, e.Name())
 		}
 	}
-	for name := range f.looks {
-		if !there[name] {
-			delete(f.looks, name)
-			delete(f.told, name)
-		}
-	}
+	// Of no name is what was told of the folder: it can be read.
+	gone := func(name string, _ string) bool { return !there[name] }
+	maps.DeleteFunc(f.looks, gone)
+	maps.DeleteFunc(f.told, gone)
+	maps.DeleteFunc(f.hashed, func(name string, _ hashed) bool { return !there[name] })
 	return nil
 }
 
@@ -189,17 +206,26 @@ func (f *Folder) take(ctx context.Context, name string) error {
 	}
 	n := news{stream: f.config.Stream, day: d.Created, seen: seen}
 	if !f.isKnown(ctx, seen) {
-		if err := d.hash(ctx, dir, seen); err != nil {
-			return err
+		h := f.hashed[name]
+		if h.look != look {
+			if h.digests, err = d.hash(ctx, dir); err != nil {
+				return err
+			}
+			if _, _, now, err := readDropped(dir); err != nil || now != look {
+				delete(f.looks, name)
+				return err // it was changed meanwhile
+			}
+			h.look = look
+			f.hashed[name] = h
 		}
-		if _, _, now, err := readDropped(dir); err != nil || now != look {
-			delete(f.looks, name)
-			return err // it was changed meanwhile
+		if err := d.fill(seen, h.digests); err != nil {
+			return err
 		}
 		if err := f.in.record(ctx, n); err != nil {
 			return err
 		}
 	}
+	delete(f.hashed, name)
 	f.looks[name] = "taken " + look
 	return nil
 }
@@ -221,15 +247,25 @@ func isAnnounceable(seen *release.BuildSeen) error {
 	return nil
 }
 
-// hash puts the digests of the files into the announcement; those that BuildFile
-// has are the same.
-func (d dropped) hash(ctx context.Context, dir string, seen *release.BuildSeen) (err error) {
-	for i, a := range d.Artifacts {
-		if seen.Artifacts[i].Digest, err = hashFile(ctx, filepath.Join(dir, a.File)); err != nil {
-			return err
+// hash reads the files.
+func (d dropped) hash(ctx context.Context, dir string) (out []artifact.Digest, err error) {
+	for _, a := range d.Artifacts {
+		digest, err := hashFile(ctx, filepath.Join(dir, a.File))
+		if err != nil {
+			return nil, err
 		}
-		if a.SHA256 != "" && a.SHA256 != seen.Artifacts[i].Digest.Hex() {
-			return fmt.Errorf("%s has SHA-256 %s, and %s says %.64q", a.File, seen.Artifacts[i].Digest.Hex(), BuildFile, a.SHA256)
+		out = append(out, digest)
+	}
+	return out, nil
+}
+
+// fill puts the digests of the files into an announcement; those that BuildFile
+// has are the same.
+func (d dropped) fill(seen *release.BuildSeen, digests []artifact.Digest) error {
+	for i, a := range d.Artifacts {
+		seen.Artifacts[i].Digest = digests[i]
+		if a.SHA256 != "" && a.SHA256 != digests[i].Hex() {
+			return fmt.Errorf("%s has SHA-256 %s, and %s says %.64q", a.File, digests[i].Hex(), BuildFile, a.SHA256)
 		}
 	}
 	return nil
@@ -292,18 +328,40 @@ func readDropped(dir string) (d dropped, seen *release.BuildSeen, look string, e
 }
 
 func readSmall(path string) ([]byte, error) {
-	st, err := os.Lstat(path)
+	file, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if !st.Mode().IsRegular() || st.Size() > maxBody {
-		return nil, fmt.Errorf("%s: want a regular file of at most %d bytes", filepath.Base(path), maxBody)
+	defer file.Close()
+	raw, err := io.ReadAll(io.LimitReader(file, maxBody+1))
+	if err == nil && len(raw) > maxBody {
+		err = fmt.Errorf("%s: want at most %d bytes", filepath.Base(path), maxBody)
 	}
-	return os.ReadFile(path)
+	return raw, err
+}
+
+// openFile opens a regular file that others have put down, and nothing else: no
+// link, and no pipe that nobody writes to.
+func openFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%s is no regular file, but a link", filepath.Base(path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	st, err := file.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", filepath.Base(path))
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func hashFile(ctx context.Context, path string) (artifact.Digest, error) {
-	file, err := os.Open(path)
+	file, err := openFile(path)
 	if err != nil {
 		return "", err
 	}

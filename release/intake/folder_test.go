@@ -3,10 +3,12 @@ package intake
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,9 +127,77 @@ func TestFolderRefuses(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	for _, c := range []FolderConfig{{Path: "here", Stream: stream}, {Path: "/none", Stream: stream}, {Path: t.TempDir(), Stream: "other"}, {Path: t.TempDir(), Stream: stream, Poll: -time.Second}} {
+	for _, c := range []FolderConfig{{Path: "here", Stream: stream}, {Path: t.TempDir(), Stream: "other"}, {Path: t.TempDir(), Stream: stream, Poll: -time.Second}, {Path: t.TempDir(), Stream: stream, Poll: time.Millisecond}} {
 		if _, err := NewFolder("drop", c, Options{Policies: []*release.Policy{b.Policy}, Record: b}); err == nil {
 			t.Errorf("%+v is taken", c)
+		}
+	}
+	if f, err := NewFolder("drop", FolderConfig{Path: "/none", Stream: stream}, Options{Policies: []*release.Policy{b.Policy}, Record: b}); err != nil || f.IsThere() == nil {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+// TestFolderReadsNothingTwice: what is refused, or cannot be recorded, is not
+// hashed again at each look.
+func TestFolderReadsNothingTwice(t *testing.T) {
+	for _, digest := range []string{sum("other"), sum("the image")} {
+		b := newBench(t)
+		dir := t.TempDir()
+		image := filepath.Join(dir, "one", "os.qcow2")
+		put(t, image, "the image")
+		put(t, filepath.Join(dir, "one", BuildFile), fmt.Sprintf(drop, digest))
+		st, err := os.Stat(image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := watched(t, b, dir)
+		b.fails = errors.New("no history")
+		look(t, f, 3)
+		// Whoever read it again would see other bytes.
+		put(t, image, "THE IMAGE")
+		if err := os.Chtimes(image, time.Time{}, st.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		look(t, f, 3)
+		b.fails = nil
+		look(t, f, 3)
+		x := b.State.Line(stream).ByCompose("Test-1-20261121.n.0")
+		if told := strings.Join(b.told, "\n"); strings.Count(told, "cannot be taken") != 1 || strings.Contains(told, sum("THE IMAGE")) || (x == nil) != (digest == sum("other")) {
+			t.Errorf("%v, told %s", x, told)
+		}
+	}
+}
+
+// TestFolderForgets what was said of builds that are gone, and of itself.
+func TestFolderForgets(t *testing.T) {
+	b := newBench(t)
+	dir := t.TempDir()
+	f := watched(t, b, dir)
+	put(t, filepath.Join(dir, "one", BuildFile), "{")
+	f.say("", "cannot look into it")
+	look(t, f, 2)
+	if len(f.told) != 1 || len(b.told) != 2 {
+		t.Errorf("%q, told %q", f.told, b.told)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "one")); err != nil {
+		t.Fatal(err)
+	}
+	look(t, f, 1)
+	if len(f.told)+len(f.looks)+len(f.hashed) > 0 {
+		t.Errorf("%q", f.told)
+	}
+}
+
+// TestFolderOpensFilesAlone: no link, and no pipe that nobody writes to.
+func TestFolderOpensFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	link, pipe := filepath.Join(dir, "link"), filepath.Join(dir, "pipe")
+	if err := errors.Join(os.Symlink("/etc/hostname", link), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, pipe, dir} {
+		if _, err := hashFile(t.Context(), path); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

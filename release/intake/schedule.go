@@ -80,11 +80,16 @@ func (c *ScheduleConfig) check() error {
 		return fmt.Errorf("timeout: want a duration of less than a day, not %s", c.Timeout)
 	}
 	for what, dir := range map[string]string{"into": c.Into, "work": c.Work} {
-		if st, err := os.Stat(dir); !filepath.IsAbs(dir) || err != nil || !st.IsDir() {
-			return fmt.Errorf("%s %.200q: want an absolute path of a folder that is there", what, dir)
+		if !filepath.IsAbs(dir) {
+			return fmt.Errorf("%s %.200q: want an absolute path", what, dir)
 		}
 	}
 	return nil
+}
+
+// IsThere refuses a schedule whose folders are not there.
+func (s *Schedule) IsThere() error {
+	return errors.Join(isFolder("into", s.config.Into), isFolder("work", s.config.Work))
 }
 
 // Run does what is due until ctx ends.

@@ -422,7 +422,7 @@ func TestScheduleConfigurations(t *testing.T) {
 	r := newRig(t, makes)
 	for want, change := range map[string]func(*ScheduleConfig){
 		"time of day": func(c *ScheduleConfig) { c.At = "25:00" }, "zone": func(c *ScheduleConfig) { c.Zone = "Nowhere" }, "command": func(c *ScheduleConfig) { c.Command = nil },
-		"timeout": func(c *ScheduleConfig) { c.Timeout = 48 * time.Hour }, "into": func(c *ScheduleConfig) { c.Into = "/none" }, "work": func(c *ScheduleConfig) { c.Work = "here" },
+		"timeout": func(c *ScheduleConfig) { c.Timeout = 48 * time.Hour }, "into": func(c *ScheduleConfig) { c.Into = "there" }, "work": func(c *ScheduleConfig) { c.Work = "here" },
 		"no policy": func(c *ScheduleConfig) { c.Stream = "other" },
 	} {
 		c := r.config
@@ -430,5 +430,9 @@ func TestScheduleConfigurations(t *testing.T) {
 		if _, err := NewSchedule("nightly", c, time.Now, Options{Policies: []*release.Policy{r.Policy}, Record: r}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+	r.config.Into, r.config.Work = "/none", "/dev/null"
+	if err := r.schedule(t).IsThere(); err == nil || !strings.Contains(err.Error(), "into: stat /none") || !strings.Contains(err.Error(), `work "/dev/null": want a folder`) {
+		t.Error(err)
 	}
 }
