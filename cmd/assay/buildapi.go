@@ -15,8 +15,9 @@ import (
 func (s *service) postBuild(failed bool) http.HandlerFunc {
 	return s.withToken(func(w http.ResponseWriter, r *http.Request, who holder) {
 		stream := release.Stream(r.PathValue("stream"))
-		if !who.has(builder) || who.name == "*" {
-			replyError(w, http.StatusForbidden, fmt.Errorf("builds are announced by a builder with a token of its own, and the token of %s is none", who.name))
+		if !who.has(builder) || who.name == "*" || who.kind() != release.Service {
+			// What a person announces with that token is said by the person.
+			replyError(w, http.StatusForbidden, fmt.Errorf("builds are announced by a builder with a token of its own, which is no person's, and the token of %s is none", who.name))
 			return
 		}
 		if _, err := policyOf(s.cfg, string(stream)); err != nil {

@@ -10,6 +10,8 @@ import (
 // with others.
 func TestServeTakesPostedBuilds(t *testing.T) {
 	h := newHost(t)
+	const carol = "carol-0123456789abcdef0123456789abcdef"
+	h.write("tokens", h.page("tokens")+"carol "+carol+" person builder\n")
 	s := h.serve()
 	build := func(stream, more string) string {
 		return fmt.Sprintf(`{"stream": %q, "compose": "Demo-1-20261121.n.0", "created": "2026-11-21T03:00:00Z", %s
@@ -23,6 +25,7 @@ func TestServeTakesPostedBuilds(t *testing.T) {
 		{"nobody", "/v1/builds/demo-1", "", build("demo-1", ""), 401, "needs a token"},
 		{"a worker", "/v1/builds/demo-1", rigToken, build("demo-1", ""), 403, "announced by a builder"},
 		{"a person", "/v1/builds/demo-1", aliceToken, build("demo-1", ""), 403, "announced by a builder"},
+		{"a person who is a builder, too", "/v1/builds/demo-1", carol, build("demo-1", ""), 403, "is no person's"},
 		{"anybody", "/v1/builds/demo-1", anyToken, build("demo-1", ""), 403, "announced by a builder"},
 		{"no such stream", "/v1/builds/none", kojiToken, build("none", ""), 404, "none"},
 		{"another stream", "/v1/builds/demo-1", kojiToken, build("demo-2", ""), 422, "not of stream demo-1"},

@@ -52,13 +52,19 @@ func (h holder) has(r role) bool {
 	return slices.Contains(h.roles, r)
 }
 
+// kind is what its holder is: a token that is a person's in one of its roles speaks
+// as that person in all.
+func (h holder) kind() release.ActorKind {
+	if h.has(person) {
+		return release.Person
+	}
+	return release.Service
+}
+
 // mayRecord refuses what a token cannot say, whatever the policy does.
 func (h holder) mayRecord(e release.Event) error {
 	need, ok := takes[e.Type]
-	kind := release.Service
-	if h.has(person) {
-		kind = release.Person
-	}
+	kind := h.kind()
 	switch {
 	case !ok:
 		return fmt.Errorf("%s is not for others to say", e.Type)

@@ -148,13 +148,10 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) bool {
 // as is who answers: the token's holder, or the machine that speaks with a token
 // of everybody.
 func (h holder) as(machine string) release.Actor {
-	switch {
-	case h.name == "*":
+	if h.name == "*" {
 		return release.Actor{Kind: release.Service, Name: machine}
-	case h.has(person):
-		return release.Actor{Kind: release.Person, Name: h.name}
 	}
-	return release.Actor{Kind: release.Service, Name: h.name}
+	return release.Actor{Kind: h.kind(), Name: h.name}
 }
 
 // actor is who answers with a token.
