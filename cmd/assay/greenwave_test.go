@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"assay/release"
+	"assay/release/greenwave"
+	"assay/release/releasetest"
 )
 
 // TestDecisionOfThen: asked about a time past, the decision call answers by the
@@ -56,4 +61,34 @@ rules:
 		t.Errorf("policies of now: %s", answer)
 	}
 	s.stop()
+}
+
+// TestOneLostPolicyIsThatOfItsStream: others are decided about all the same.
+func TestOneLostPolicyIsThatOfItsStream(t *testing.T) {
+	h := releasetest.NewHistory(t, "one").Build("20261102_01")
+	other := &releasetest.History{TB: t, Log: h.Log, State: h.State, Policy: releasetest.Policy("two"), Now: h.Now}
+	seen := releasetest.BuildSeen(other.Policy, "20261102_01", h.Now)
+	seen.Compose = "Two-20261102.n.0"
+	other.Record(release.Self, seen)
+	lost := errors.New("the event is not what it was")
+	then := func(p *release.Policy) (*release.Policy, error) {
+		if p.Stream == "two" {
+			return nil, lost
+		}
+		return p, nil
+	}
+	for version, want := range map[string]error{"one": nil, "two": lost, "three": nil} {
+		_, evidence, err := evidenceThen([]*release.Policy{h.Policy, other.Policy}, h.State, greenwave.Request{ProductVersion: version}, h.Now, then)
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", version, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		for compose, want := range map[string]error{"Test-20261102_01": nil, "Two-20261102.n.0": lost, "Three": nil} {
+			if _, err := evidence(greenwave.Subject{Item: compose, Type: "compose"}); !errors.Is(err, want) {
+				t.Errorf("%s, %s: %v, want %v", version, compose, err, want)
+			}
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -366,27 +367,52 @@ func (s *service) greenwaveEvidence(r *http.Request, q greenwave.Request, when t
 		at = when.UTC().Format(time.RFC3339Nano)
 	}
 	return s.at(r.Context(), at, func(st *release.State, now time.Time) error {
-		var streams []func(greenwave.Subject) (greenwave.Evidence, bool)
-		var policies []*release.Policy
-		for _, p := range s.cfg.Streams() {
-			if at != "" {
-				var err error
-				if p, err = policyThen(r.Context(), s.log, st, p, now, s.now()); err != nil {
-					return err
-				}
+		then := func(p *release.Policy) (*release.Policy, error) { return p, nil }
+		if at != "" {
+			then = func(p *release.Policy) (*release.Policy, error) {
+				return policyThen(r.Context(), s.log, st, p, now, s.now())
 			}
-			policies = append(policies, p)
-			streams = append(streams, greenwave.StateEvidence(p, st, q, now))
 		}
-		return do(greenwavePoliciesOf(policies), func(subject greenwave.Subject) (greenwave.Evidence, error) {
-			for _, ask := range streams {
-				if ev, ok := ask(subject); ok {
-					return ev, nil
-				}
-			}
-			return greenwave.Evidence{}, nil // and what is required is missing
-		})
+		policies, evidence, err := evidenceThen(s.cfg.Streams(), st, q, now, then)
+		if err != nil {
+			return err
+		}
+		return do(policies, evidence)
 	})
+}
+
+// evidenceThen is what streams have for a request, by the policies that then says
+// they had. A stream whose policy cannot be read has no say, and is an error for
+// those who ask for its product version, or for a build of it.
+func evidenceThen(streams []*release.Policy, st *release.State, q greenwave.Request, now time.Time, then func(*release.Policy) (*release.Policy, error)) ([]greenwave.Policy, func(greenwave.Subject) (greenwave.Evidence, error), error) {
+	var asks []func(greenwave.Subject) (greenwave.Evidence, bool)
+	var policies []*release.Policy
+	lost := map[release.Stream]error{}
+	for _, p := range streams {
+		was, err := then(p)
+		switch {
+		case err != nil && slices.Contains(greenwave.ProductVersions(p), q.ProductVersion):
+			return nil, nil, err
+		case err != nil:
+			lost[p.Stream] = err
+		default:
+			policies = append(policies, was)
+			asks = append(asks, greenwave.StateEvidence(was, st, q, now))
+		}
+	}
+	return greenwavePoliciesOf(policies), func(subject greenwave.Subject) (greenwave.Evidence, error) {
+		for _, ask := range asks {
+			if ev, ok := ask(subject); ok {
+				return ev, nil
+			}
+		}
+		for stream, err := range lost {
+			if st.Line(stream).ByCompose(subject.Item) != nil {
+				return greenwave.Evidence{}, err
+			}
+		}
+		return greenwave.Evidence{}, nil // and what is required is missing
+	}, nil
 }
 
 // productVersion is what a stream's builds are called in WaiverDB.
