@@ -22,6 +22,9 @@ type TestNews struct {
 	Deadline time.Time
 	// Answer is nil for a request.
 	Answer *TestAnswered
+	// Lapsed says that nobody answered the request in time, and that no other
+	// follows it; one who does so later is told of all the same.
+	Lapsed bool `json:",omitempty"`
 }
 
 // Bounds of what is told of tests. Whoever listens wants to know how tests stand,
@@ -30,7 +33,8 @@ type TestNews struct {
 const (
 	// ResultsAge is how old news may be.
 	ResultsAge = 7 * 24 * time.Hour
-	// maxNews is how much of it is kept: ten builds a day of ten artifacts.
+	// maxNews is how much of it is kept of a stream: ten builds a day of ten
+	// artifacts. Whoever was away while there was more does not hear the oldest.
 	maxNews = 2000
 )
 
@@ -55,14 +59,45 @@ type ResultWork struct {
 func resultEffects(p *Policy, l *Line, now time.Time, add func(Effect)) {
 	for _, c := range p.Results {
 		told := l.told[c.Name]
-		for _, n := range l.news[max(0, len(l.news)-maxNews):] {
-			if n.Seq <= told || n.At.Before(now.Add(-ResultsAge)) {
+		owe := func(n TestNews, rest ...any) {
+			add(Effect{Key: key(EffectResult, c.Name, append([]any{n.Seq}, rest...)...), Kind: EffectResult, Target: c.Name, Result: &ResultWork{n, l.Build(n.Build)}})
+		}
+		all := l.news[max(0, len(l.news)-maxNews):]
+		// Where there is nothing else to tell of: what was queued and came to nothing.
+		next := slices.IndexFunc(all, func(n TestNews) bool { return n.Seq > told && !n.At.Before(now.Add(-ResultsAge)) })
+		if next >= 0 {
+			owe(all[next])
+			continue
+		}
+		for _, n := range all {
+			if !isLapsed(p, l, n, now) {
 				continue
 			}
-			add(Effect{Key: key(EffectResult, c.Name, n.Seq), Kind: EffectResult, Target: c.Name, Result: &ResultWork{n, l.Build(n.Build)}})
-			break
+			if x := l.Effect(key(EffectResult, c.Name, n.Seq, lapsed)); x.Done == nil && x.Dropped == nil {
+				n.Lapsed = true
+				owe(n, lapsed)
+				break
+			}
 		}
 	}
+}
+
+// lapsed is the end of the key of a message that a test came to nothing. There are
+// few, so the state keeps each.
+const lapsed = "lapsed"
+
+// isLapsed reports whether news is of a request that nobody answered in time and
+// that is the last: where another is due, that one's message says so.
+func isLapsed(p *Policy, l *Line, n TestNews, now time.Time) bool {
+	if n.Answer != nil || n.Deadline.After(now) || n.Deadline.Before(now.Add(-ResultsAge)) || n.Attempt <= p.Tests.Retries {
+		return false
+	}
+	b := l.Build(n.Build)
+	if b == nil {
+		return false
+	}
+	a := b.Artifact(n.Artifact)
+	return a != nil && a.Attempt == n.Attempt && a.Answer() == nil
 }
 
 // resultOf splits the key of a message about a test.

@@ -21,7 +21,9 @@ func tellAll(h *releasetest.History) (out []string) {
 		for _, e := range release.Effects(h.Policy, h.State, h.Now) {
 			if w := e.Result; w != nil {
 				word := "queued"
-				if w.Answer != nil {
+				if w.Lapsed {
+					word = "lapsed"
+				} else if w.Answer != nil {
 					o, _ := w.Answer.Outcome()
 					word = string(o)
 				}
@@ -98,6 +100,35 @@ func TestChannelThatIsAwayIsTriedOnce(t *testing.T) {
 	h.MustSay(&release.EffectDropped{Key: "result/bus/999999", Word: releasetest.Word("a typo")})
 	if got := tellAll(h); len(got) != 3 {
 		t.Errorf("after one was dropped: %q", got)
+	}
+}
+
+// TestLapsedTestsAreTold: the last attempt, once, when its time is up; what comes
+// late is told of, too.
+func TestLapsedTestsAreTold(t *testing.T) {
+	h := releasetest.NewHistory(t, stream)
+	h.Policy.Results = []release.Channel{{Name: "bus"}}
+	h.Build("20261102_01").Next()
+	h.Answer("20261102_01", releasetest.Vagrant)
+	tellAll(h)
+	h.Add(7 * time.Hour).Next() // the first attempt is over, and the second asked for
+	if got, want := tellAll(h), []string{"bus 20261102_01 qcow2 2 queued"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	h.Add(7 * time.Hour).Next()
+	if got, want := tellAll(h), []string{"bus 20261102_01 qcow2 2 lapsed"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	again, err := release.Load(t.Context(), h.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.State = again; len(tellAll(h)) > 0 {
+		t.Error("told again after a start")
+	}
+	h.Answer("20261102_01", releasetest.QCOW2)
+	if got, want := tellAll(h), []string{"bus 20261102_01 qcow2 2 passed"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }
 

@@ -159,6 +159,28 @@ func TestMessagesOfTests(t *testing.T) {
 	golden(t, "test-results.txt", all.Bytes())
 }
 
+// TestMessageOfATestThatLapsed: it is an error, of nobody's image.
+func TestMessageOfATestThatLapsed(t *testing.T) {
+	s := newStory(t)
+	s.At("2026-11-17T12:00:00Z").Build("20261117_01").Next().Add(7 * time.Hour).Next().Add(7 * time.Hour).Next()
+	var topics []string
+	for _, e := range s.told() {
+		topic, body := announce.Told(t, newTeller(t, s), e)
+		if err := valid(t, ciSchema(t), body); err != nil {
+			t.Errorf("%s: %v\n%s", topic, err, body)
+		}
+		if strings.HasSuffix(topic, ".error") {
+			topics = append(topics, topic)
+			if !e.Result.Lapsed || !bytes.Contains(body, []byte(`nobody answered by 2026-11-18T01:00:00Z`)) || !bytes.Contains(body, []byte(`"fault": "infra"`)) {
+				t.Errorf("%s", body)
+			}
+		}
+	}
+	if len(topics) != 2 {
+		t.Errorf("%q", topics)
+	}
+}
+
 // TestHostileTextInTestMessages stays text, and the message stays small.
 func TestHostileTextInTestMessages(t *testing.T) {
 	s := newStory(t)

@@ -125,7 +125,10 @@ func (t *Teller) message(w *release.ResultWork) outgoing {
 		m.Run.CloneOf = attempt(w.Attempt - 1)
 	}
 	state := "queued"
-	if ans := w.Answer; ans == nil {
+	if ans := w.Answer; w.Lapsed {
+		state, m.Generated = "error", w.Deadline.UTC().Format(time.RFC3339Nano)
+		m.Error = &ResultError{Reason: "nobody answered by " + w.Deadline.UTC().Format(time.RFC3339), Fault: reports.FaultInfra}
+	} else if ans == nil {
 		m.Test.Lifetime = max(1, int(math.Ceil(w.Deadline.Sub(w.At).Minutes())))
 	} else {
 		state = m.found(ans, a)
