@@ -111,7 +111,6 @@ func TestMissingAndWrongAdapters(t *testing.T) {
 		{"email: qa@example.org", "team: QA", "announce.bus: cannot tell the bus of test results: contact.email"},
 		{"file: ", "file: /none", "keys.demo: cannot use key demo"},
 		{"mail.example:587", "mail.example", "announce.mail: "},
-		{"amqps://assay@bus.example", "http://bus.example", "announce.bus: "},
 		{"trust: {openpgp: [", "trust: {openpgp: [/none", "targets.site: cannot use target site"},
 	} {
 		cfg := adapterConfig(t, c.old, c.now)

@@ -138,16 +138,13 @@ func (p *Pages) render(ctx context.Context, url string, only release.Stream, whe
 				continue
 			}
 			if in.Streams[i].Changes, err = site.PackageChanges(ctx, p.Log, st, stream); err != nil {
-				return err
+				return fmt.Errorf("cannot make the pages of %s: %w", stream, err)
 			}
 		}
 		out, err = pages(in)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the pages: %w", err)
-	}
-	return out, nil
+	return out, err
 }
 
 // siteConfig is the site with every stream on it. Those without keys of their

@@ -33,19 +33,28 @@ type Server struct {
 	Exchange string `yaml:"exchange"`
 }
 
+// CheckURL refuses a URL that cannot be used. It reads no file.
+func (s *Server) CheckURL() error {
+	u, err := s.parsed()
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme == "amqps", u.Scheme == "amqp" && credentials.IsLoopback(u.Hostname()):
+		return nil
+	case u.Scheme == "amqp":
+		return errors.New("url: amqp is for a server on this host alone; use amqps")
+	}
+	return fmt.Errorf("url: scheme %.20q: want amqps", u.Scheme)
+}
+
 // Check fills in defaults and refuses what cannot be used. It opens no connection.
 func (s *Server) Check() error {
+	if err := s.CheckURL(); err != nil {
+		return err
+	}
 	u, err := s.parsed()
 	if err != nil {
 		return err
-	}
-	switch {
-	case u.Scheme == "amqps":
-	case u.Scheme == "amqp" && credentials.IsLoopback(u.Hostname()):
-	case u.Scheme == "amqp":
-		return errors.New("url: amqp is for a server on this host alone; use amqps")
-	default:
-		return fmt.Errorf("url: scheme %.20q: want amqps", u.Scheme)
 	}
 	if err := s.Secret.Check(); err != nil {
 		return err

@@ -309,6 +309,7 @@ func (c *Config) check(r *strictyaml.Reader) {
 	if c.Spool == "" && len(c.Keys)+len(c.Targets) > 0 {
 		r.Fail("$.spool", "keys and targets need spool: a folder that lasts")
 	}
+	c.checkURLs(r)
 	if c.Site.Directory != "" && c.Site.URL == "" {
 		r.Fail("$.site", "directory needs url: where readers find it")
 	}
@@ -372,6 +373,35 @@ func (c *Config) check(r *strictyaml.Reader) {
 		if c.Rebuild[name].Folder == "" {
 			r.Fail("$.rebuild."+name, "want folder")
 		}
+	}
+}
+
+// checkURLs refuses addresses here that would else fail when they are used: on
+// the day of a release. Trackers and the WaiverDB are checked with their other
+// keys.
+func (c *Config) checkURLs(r *strictyaml.Reader) {
+	web := func(at, url string) {
+		if url != "" {
+			r.Check(at, site.CheckURL(url))
+		}
+	}
+	web("$.site.url", c.Site.URL)
+	for i, s := range c.Site.Streams {
+		web(fmt.Sprintf("$.site.streams[%d].files", i), s.Files)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Targets)) {
+		web("$.targets."+name+".url", c.Targets[name].URL)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Announce)) {
+		if b := c.Announce[name].Bus; b != nil {
+			r.Check("$.announce."+name+".bus", b.CheckURL())
+			web("$.announce."+name+".bus.contact.url", b.Contact.URL)
+			web("$.announce."+name+".bus.contact.docs", b.Contact.Docs)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Intake)) {
+		in := c.Intake[name]
+		r.Check("$.intake."+name, in.CheckURL())
 	}
 }
 

@@ -99,7 +99,7 @@ func (j *job) switchTo(ctx context.Context, ptr Pointer, raw []byte) error {
 	if j.opt.Documents != nil {
 		var err error
 		if docs, err = j.opt.Documents(ctx, j.effect, ptr); err != nil {
-			return fmt.Errorf("cannot make the pages: %w", err)
+			return err
 		}
 	}
 	files := map[string][]byte{pointerFile: raw}

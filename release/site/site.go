@@ -169,7 +169,7 @@ func (in *Input) check() error {
 	if in.State == nil || len(in.Streams) == 0 {
 		return errors.New("want a state and at least one stream")
 	}
-	if err := checkURL(in.URL); err != nil {
+	if err := CheckURL(in.URL); err != nil {
 		return fmt.Errorf("url: %w", err)
 	}
 	seen := map[release.Stream]bool{}
@@ -185,7 +185,7 @@ func (in *Input) check() error {
 		}
 		seen[s.Policy.Stream] = true
 		if s.Files != "" {
-			if err := checkURL(s.Files); err != nil {
+			if err := CheckURL(s.Files); err != nil {
 				return fmt.Errorf("stream %s: files: %w", s.Policy.Stream, err)
 			}
 		}
@@ -196,10 +196,16 @@ func (in *Input) check() error {
 	return nil
 }
 
-func checkURL(s string) error {
+// CheckURL refuses what is no address that readers find pages or files below. It
+// does not show one that may have a password in it.
+func CheckURL(s string) error {
+	const want = "want https://HOST/PATH, without user, query and fragment"
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%.100q: want https://HOST/PATH, without user, query and fragment", s)
+	switch {
+	case strings.Contains(s, "@"):
+		return errors.New(want)
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%.100q: %s", s, want)
 	}
 	return nil
 }
