@@ -9,6 +9,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -144,15 +145,20 @@ func Read(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configuration: %w", err)
 	}
-	c, err := Parse(path, data, filepath.Dir(abs))
-	if err != nil {
-		return nil, err
+	c, r := parse(path, data, filepath.Dir(abs))
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	c.Path = abs
-	for _, file := range c.Policies {
+	for i, file := range c.Policies {
 		p, err := policy.Read(file)
+		var open *fs.PathError
+		if errors.As(err, &open) && open.Path == file {
+			r.Check(fmt.Sprintf("$.policies[%d]", i), err)
+			return nil, r.Err()
+		}
 		if err != nil {
-			return nil, err
+			return nil, err // with its place
 		}
 		if slices.ContainsFunc(c.streams, func(q *release.Policy) bool { return q.Stream == p.Stream }) {
 			return nil, fmt.Errorf("%s: there are two policies of stream %s", file, p.Stream)
@@ -170,20 +176,25 @@ func Read(path string) (*Config, error) {
 // Parse reads a configuration without its policies; name is what errors call it
 // and dir what its paths are relative to.
 func Parse(name string, data []byte, dir string) (*Config, error) {
+	c, r := parse(name, data, dir)
+	if r.Err() != nil {
+		return nil, r.Err()
+	}
+	return c, nil
+}
+
+func parse(name string, data []byte, dir string) (*Config, *strictyaml.Reader) {
 	c := &Config{}
 	r := strictyaml.Read(name, data, MaxSize, c)
 	if r.Err() != nil {
-		return nil, r.Err()
+		return c, r
 	}
 	if c.Serve.Listen == "" {
 		c.Serve.Listen = DefaultListen
 	}
 	c.resolve(dir)
 	c.check(r)
-	if r.Err() != nil {
-		return nil, r.Err()
-	}
-	return c, nil
+	return c, r
 }
 
 // Streams are the policies, in the order of the file.
@@ -363,7 +374,13 @@ func (c *Config) check(r *strictyaml.Reader) {
 		if !slices.ContainsFunc(slices.Collect(maps.Values(c.Folders)), func(f intake.FolderConfig) bool {
 			return filepath.Clean(f.Path) == filepath.Clean(s.Into) && f.Stream == s.Stream
 		}) {
-			r.Fail("$.schedules."+name, "into: want the path of one of folders, of the same stream: what is made there is taken from there")
+			r.Fail("$.schedules."+name+".into", "want the path of one of folders, of the same stream, and not its name: what is made there is taken from there")
+		}
+		if _, err := time.Parse("15:04", s.At); err != nil {
+			r.Fail("$.schedules."+name+".at", "want a time of day, as \"01:30\", not %q", s.At)
+		}
+		if _, err := time.LoadLocation(s.Zone); err != nil {
+			r.Fail("$.schedules."+name+".zone", "there is no time zone %q: want a name as Europe/Prague or UTC", s.Zone)
 		}
 	}
 	if c.WaiverDB != nil {

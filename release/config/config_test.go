@@ -66,6 +66,11 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// schedule is one that puts builds into the folder f, before rebuild.
+func schedule(keys string) string {
+	return "folders: {f: {path: incoming, stream: fedora-43}}\nschedules:\n  s: {stream: fedora-43, " + keys + "}\nrebuild:"
+}
+
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ old, now, says string }{
 		{"policies:", "policys:", `a.yaml:3:1: unknown field "policys"`},
@@ -75,7 +80,8 @@ func TestFaults(t *testing.T) {
 		{"cbs: {folder: rebuilds}", "'a[0': {folder: ''}", `rebuild.a[0: want folder`},
 		{"127.0.0.1:0", "0.0.0.0:80", `a.yaml:7:11: serve.listen: it is no loopback address`},
 		{"127.0.0.1:0", "nowhere", `want HOST:PORT`},
-		{"tick: 30s", "tick: 30 days", `unknown unit`},
+		{"tick: 30s", "tick: 30 days", `a.yaml:9:9: serve.tick: want a duration with its unit, as 90s, 5m or 6h, not "30 days"`},
+		{"tick: 30s", "tick: 5", `a.yaml:9:9: serve.tick: want a duration with its unit`},
 		{"tick: 30s", "tick: -3s", `a.yaml:9:9: serve.tick: want a duration`},
 		{"publish: 4h", "publsh: 4h", `effect_timeout: "publsh"`},
 		{"spool: spool\n", "", `a.yaml:1:10: spool: keys and targets need spool`},
@@ -88,6 +94,9 @@ func TestFaults(t *testing.T) {
 		{"bus: {url: \"amqps://bus", "bus: {url: \"bus", `announce.bus.bus: url: want amqps://`},
 		{"bus: {url: \"amqps://bus", "bus: {contact: {url: docs.example}, url: \"amqps://bus", `announce.bus.bus.contact.url: "docs.example": want https`},
 		{"pungi: {url: \"amqps://", "pungi: {url: \"amqp://", `a.yaml:28:10: intake.pungi: url: amqp is for a server on this host alone`},
+		{"rebuild:", schedule("into: incoming, at: \"25:00\""), `a.yaml:27:46: schedules.s.at: want a time of day, as "01:30", not "25:00"`},
+		{"rebuild:", schedule("into: incoming, at: \"01:30\", zone: Mars"), `schedules.s.zone: there is no time zone "Mars"`},
+		{"rebuild:", schedule("into: f, at: \"01:30\""), `schedules.s.into: want the path of one of folders, of the same stream, and not its name`},
 		{"[fedora-43.yaml]", "[]", `policies: want at least one`},
 		{"spool: spool", "spool: spool\nsite: {directory: pages}", `a.yaml:6:7: site: directory needs url`},
 		{"spool: spool", "spool: spool\nfolders: {m: {path: in, stream: s}, n: {path: on, stream: s}}\nschedules: {a: {stream: s, into: in, work: w}, b: {stream: s, into: on, work: ./w}}", `schedules.b: work: it is that of a`},
@@ -136,7 +145,7 @@ func TestPolicies(t *testing.T) {
 	if _, err := read(up, up); err == nil || !strings.Contains(err.Error(), "two policies of stream fedora-43") {
 		t.Errorf("a policy twice: %v", err)
 	}
-	if _, err := read(up, "none.yaml"); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+	if _, err := read(up, "none.yaml"); err == nil || !strings.Contains(err.Error(), "assay.yaml:2:28: policies[1]: cannot read policy: stat ") {
 		t.Errorf("a policy that is not there: %v", err)
 	}
 	if _, err := Read(dir); err == nil {

@@ -9,7 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -49,14 +49,18 @@ func (r *Reader) decode(data []byte, limit int, into any) {
 	doc, err := parser.ParseBytes(data, 0)
 	if err == nil {
 		r.doc = doc
-		if n := len(doc.Docs); n != 1 || doc.Docs[0].Body == nil {
-			r.err = fmt.Errorf("%s: want one YAML document, and there are %d", r.name, n)
+		switch n := len(doc.Docs); {
+		case n == 0 || n == 1 && doc.Docs[0].Body == nil:
+			r.err = fmt.Errorf("%s: it is empty: want keys and values", r.name)
+		case n > 1:
+			r.err = fmt.Errorf("%s: want one YAML document, and there are %d: take out the line ---", r.name, n)
+		default:
+			r.shape("$", doc.Docs[0].Body, reflect.TypeOf(into))
+		}
+		if r.err != nil {
 			return
 		}
 		err = yaml.NewDecoder(bytes.NewReader(data), yaml.DisallowUnknownField()).Decode(into)
-	}
-	if errors.Is(err, io.EOF) {
-		err = errors.New("it is empty")
 	}
 	if err != nil {
 		r.err = r.located(err)

@@ -4,14 +4,28 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 type doc struct {
-	Name string           `yaml:"name"`
-	List []map[string]int `yaml:"list"`
-	Tree map[string]struct {
+	Name  string           `yaml:"name"`
+	Count int              `yaml:"count"`
+	Wait  time.Duration    `yaml:"wait"`
+	Is    *bool            `yaml:"is"`
+	Part  part             `yaml:"part"`
+	Free  map[string][]int `yaml:"free"`
+	List  []map[string]int `yaml:"list"`
+	Tree  map[string]struct {
 		Leaf string `yaml:"leaf"`
 	} `yaml:"tree"`
+}
+
+type part struct {
+	Inner `yaml:",inline"`
+}
+
+type Inner struct {
+	Deep int `yaml:"deep"`
 }
 
 const good = `name: x
@@ -34,12 +48,28 @@ func TestFaultsHaveAPlace(t *testing.T) {
 		{good, "$.none", "d.yaml:1:"},
 		{good, "$", "d.yaml:1:"},
 		{good, "$.odd name", "d.yaml:1:"},
-		{"nome: x", "", `d.yaml:1:1: unknown field "nome"`},
+		{"nome: x", "", `d.yaml:1:1: unknown field "nome": did you mean "name"?`},
+		{"other: x", "", `d.yaml:1:1: unknown field "other": want one of count, free, is, list, name, part, tree, wait`},
+		{"name: x\ncount: two", "", `d.yaml:2:8: count: want a whole number, not "two"`},
+		{"count: \"2\"", "", ""},
+		{"wait: 5 minutes", "", `d.yaml:1:7: wait: want a duration with its unit, as 90s, 5m or 6h, not "5 minutes"`},
+		{"wait: 5", "", `d.yaml:1:7: wait: want a duration with its unit`},
+		{"wait: 1h30m", "", ""},
+		{"is: perhaps", "", `d.yaml:1:5: is: want true or false, not "perhaps"`},
+		{"name: [1]", "", `d.yaml:1:7: name: want a word, not a list`},
+		{"name: {a: b}", "", `d.yaml:1:7: name: want a word, not keys and values`},
+		{"part: {deep: x}", "", `d.yaml:1:14: part.deep: want a whole number`},
+		{"list: x", "", `d.yaml:1:7: list: want a list, not "x"`},
+		{"list: [{a: x}]", "", `d.yaml:1:12: list[0].a: want a whole number, not "x"`},
+		{"free: {x: [1, y]}", "", `d.yaml:1:15: free.x[1]: want a whole number, not "y"`},
+		{"tree: {oak: {leef: x}}", "", `d.yaml:1:14: unknown field "leef": did you mean "leaf"?`},
+		{"tree: [x]", "", `d.yaml:1:7: tree: want keys and values, not a list`},
+		{"- x", "", `d.yaml:1:1: want keys and values, not a list`},
 		{"name: x\nname: y", "", "d.yaml:2:1: "},
 		{"name: [", "", "d.yaml:1:"},
 		{"name: [1]", "", "d.yaml:1:7: "},
-		{"", "", "d.yaml: "},
-		{"# nothing", "", "d.yaml: "},
+		{"", "", "d.yaml: it is empty"},
+		{"# nothing", "", "d.yaml: it is empty"},
 		{"a: b\n---\nc: d\n", "", "d.yaml: want one YAML document, and there are 2"},
 		{strings.Repeat("#", 2000), "", "d.yaml: 2000 bytes are more than the 1000 it may have"},
 	} {
