@@ -1,13 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"assay/release"
 	"assay/release/adapters"
+	"assay/release/config"
 	"assay/release/policy"
 	"assay/reports"
 )
@@ -30,8 +34,9 @@ func newPolicyCheckCommand() *cobra.Command {
 		Use:   "check [FILE...]",
 		Short: "Check policy files; without any, the whole configuration",
 		Long: `Checks policy files, and says what they amount to. Without a file it checks the
-configuration, every policy that it names, and whether it has the adapters that
-these name. Faults have line and column; the status is 2.`,
+configuration, every policy that it names, whether it has the adapters that these
+name, and the keys and files of those as far as they are on this host. Faults have
+line and column; the status is 2.`,
 		Example: `  assay policy check policies/*.yaml
   assay policy check --config /etc/assay/assay.yaml`,
 		Args: cobra.ArbitraryArgs,
@@ -57,6 +62,9 @@ these name. Faults have line and column; the status is 2.`,
 				}
 				if err := adapters.CheckIntakes(cfg); err != nil {
 					return &usageError{err}
+				}
+				if err := checkHost(c, cfg); err != nil {
+					return err
 				}
 				all = cfg.Streams()
 			}
@@ -86,6 +94,36 @@ these name. Faults have line and column; the status is 2.`,
 	f.addTo(c)
 	f.jsonTo(c)
 	return c
+}
+
+// checkHost opens what the service opens when it starts, so that a key that others
+// can read is known before. What is not on this host, or not for this user to
+// read, is told of and no fault: policies are checked elsewhere, too.
+func checkHost(c *cobra.Command, cfg *config.Config) error {
+	// The service's own spool is left alone: this may be another user.
+	spool, err := os.MkdirTemp("", "assay-check-")
+	if err != nil {
+		return fmt.Errorf("cannot check the adapters: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(spool) }()
+	here := *cfg
+	here.Spool = spool
+	_, err = adapters.Open(&here, adapters.Options{Log: struct{ release.Log }{}, Pages: &adapters.Pages{Config: &here}})
+	_, terr := readTokens(cfg.Serve.Tokens)
+	for _, err := range []error{err, terr} {
+		switch {
+		case err == nil:
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+			fmt.Fprintf(c.ErrOrStderr(), "assay: not checked here, and `assay serve` starts only where it can be read: %v\n", err)
+		default:
+			var usage *usageError
+			if !errors.As(err, &usage) {
+				err = &usageError{err}
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // policySummary is what a policy amounts to, for programs.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"regexp"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +34,7 @@ Exit status: 0 accepted or done, 1 internal error, 2 bad command line or input,
 		},
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see `%s --help`", err, c.CommandPath())
+		return usagef("%s; see `%s --help`", notGo(err.Error()), c.CommandPath())
 	})
 	root.AddCommand(
 		newRunCommand(), newBootCommand(), newSuitesCommand(), newSeedCommand(), newDoctorCommand(), newReportCommand(),
@@ -42,6 +44,21 @@ Exit status: 0 accepted or done, 1 internal error, 2 bad command line or input,
 	root.AddCommand(newSubprocessCommands()...)
 	return root
 }
+
+// notGo says in words what the flag package says in Go's.
+func notGo(s string) string {
+	return goWords.ReplaceAllStringFunc(s, func(found string) string {
+		if strings.HasPrefix(found, "time:") {
+			return "want a duration with its unit, as 90s, 5m or 6h"
+		}
+		if strings.HasPrefix(found, "strconv.ParseBool") {
+			return "want true or false"
+		}
+		return "want a number"
+	})
+}
+
+var goWords = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": (?:invalid syntax|value out of range)|time: (?:invalid duration|unknown unit|missing unit).*`)
 
 // version is the module's version, or the commit it was built from.
 func version() string {

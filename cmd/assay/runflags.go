@@ -12,12 +12,19 @@ import (
 	"assay/harness"
 )
 
-// noArgs and someArgs are cobra's rules as usage errors.
+// noArgs is cobra's rule as a usage error that says what may have been meant.
 func noArgs(c *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(c, args); err != nil {
-		return &usageError{err}
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	if !c.HasSubCommands() {
+		return usagef("`%s` takes no argument, and there is %q; see `%[1]s --help`", c.CommandPath(), args[0])
+	}
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("`%s` has no command %q: did you mean %s? See `%[1]s --help`", c.CommandPath(), args[0], strings.Join(near, " or "))
+	}
+	return usagef("`%s` has no command %q; see `%[1]s --help`", c.CommandPath(), args[0])
 }
 
 func selectionFlags(c *cobra.Command, s *harness.Selection) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ type stageFlags struct {
 }
 
 // configPlaces are where the configuration is looked for, first ASSAY_CONFIG.
-var configPlaces = []string{"assay.yaml", "/etc/assay/assay.yaml"}
+var configPlaces = []string{"./assay.yaml", "/etc/assay/assay.yaml"}
 
 // addTo adds the flags that every command has. Those that change something, and
 // those that are about one stream, have more.
@@ -89,7 +90,7 @@ func (f *stageFlags) readConfig() (*config.Config, error) {
 		}
 	}
 	if path == "" {
-		return nil, usagef("there is no configuration of the release stage: name one with --config or ASSAY_CONFIG (docs/release-commands.md shows one)")
+		return nil, usagef("there is no configuration of the release stage: name one with --config or ASSAY_CONFIG, or put it into %s (docs/release-tutorial.md shows one)", strings.Join(configPlaces, " or "))
 	}
 	cfg, err := config.Read(path)
 	if err != nil {

@@ -58,7 +58,7 @@ func Missing(cfg *config.Config) (out []string) {
 			case t.Kind == release.EffectResult && cfg.Announce[t.Name].Mail != nil:
 				out = append(out, fmt.Sprintf("the policy of %s has results told to %q, which sends mail: want a bus or a folder", p.Stream, t.Name))
 			default:
-				out = append(out, fmt.Sprintf("the policy of %s names %q, and no such adapter is configured: add %s.%[2]s to %s", p.Stream, t.Name, Sections[t.Kind], cfg.Path))
+				out = append(out, fmt.Sprintf("the policy of %s names %q, and no such adapter is configured: add %s.%[2]s to %[4]s", p.Stream, t.Name, Sections[t.Kind], cfg.Path))
 			}
 		}
 	}
