@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -112,6 +113,9 @@ func (w *workerCommand) run(c *cobra.Command) error {
 			return nil
 		case err != nil && (noUse || w.once):
 			return fmt.Errorf("%s: %w", what, err)
+		case w.once && t == nil:
+			w.tell.Info("there is no test for this worker", "arch", w.arches, "kind", w.kinds, "stream", w.streams)
+			return nil
 		case w.once:
 			return nil
 		case err == nil:
@@ -178,7 +182,12 @@ func (w *workerCommand) prepare(ctx context.Context) (err error) {
 	if err := scratch.Sweep(w.fetched()); err != nil {
 		return err
 	}
-	if w.command == "" {
+	if w.command != "" {
+		// Before a test is taken: each that comes to nothing is an attempt less.
+		if _, err := exec.LookPath(w.command); err != nil {
+			return usagef("--command %s: want a program that can be run: %w", w.command, errors.Unwrap(err))
+		}
+	} else {
 		if w.command, err = os.Executable(); err != nil {
 			return err
 		}
@@ -316,6 +325,9 @@ func (w *workerCommand) do(ctx context.Context, t release.Task) error {
 		}
 		where = strings.TrimRight(w.resultsURL, "/") + "/" + filepath.ToSlash(rel)
 	}
+	if errors.Is(err, errNoProgram) {
+		return err // it says nothing about the test: another worker may have it
+	}
 	if err != nil {
 		w.tell.Error("a test has no result", "test", idOf(t).String(), "error", err)
 		run, where = w.nothing(t, err), ""
@@ -371,7 +383,7 @@ func (w *workerCommand) test(ctx context.Context, t release.Task, results string
 	}
 	run, err := reports.Read(results)
 	if err != nil {
-		return nil, fmt.Errorf("assay run left no results: %s: %w", said, err)
+		return nil, fmt.Errorf("assay run left no results: %s: %w", cmp.Or(said, "it said nothing"), err)
 	}
 	if run.Image.Digest != t.Request.Digest {
 		return nil, fmt.Errorf("the image that was run is %s, and %s was asked for", run.Image.Digest, t.Request.Digest)
@@ -443,7 +455,10 @@ func (w *workerCommand) assayRun(ctx context.Context, image, results string) (st
 	said := &lastWords{}
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.Env = withoutTokens(os.Environ())
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil && ctx.Err() == nil {
+		return "", fmt.Errorf("%w: %w", errNoProgram, err)
+	}
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -453,8 +468,11 @@ func (w *workerCommand) assayRun(ctx context.Context, image, results string) (st
 	case errors.As(err, &exit) && (exit.ExitCode() == exitRejected || exit.ExitCode() == exitUndecided):
 		return said.line(), nil
 	}
-	return "", fmt.Errorf("assay run: %w: %s", err, said.line())
+	return "", fmt.Errorf("assay run: %w: %s", err, cmp.Or(said.line(), "it said nothing"))
 }
+
+// errNoProgram means that what runs the tests cannot be started.
+var errNoProgram = errors.New("cannot start the program that runs tests")
 
 // withoutTokens keeps the worker's token from what it runs.
 func withoutTokens(env []string) (out []string) {

@@ -85,7 +85,7 @@ func TestWorkerAnswers(t *testing.T) {
 	asked := func(text string) func() bool {
 		return func() bool { return strings.Contains(h.assay("history", "show", "--type", "test.requested"), text) }
 	}
-	if out, code := output(t, h.worker(s, "--once")); code != 0 {
+	if out, code := output(t, h.worker(s, "--once")); code != 0 || !strings.Contains(out, "there is no test for this worker") {
 		t.Errorf("there is no work: status %d\n%s", code, out)
 	}
 	h.announce("20261121_01", "a good image")
@@ -146,6 +146,7 @@ func TestWorkerAnswers(t *testing.T) {
 		{"", nil, 2, "set ASSAY_TOKEN"},
 		{rigToken, []string{"--service", "http://stage.example"}, 2, "http is for a service on this host"},
 		{rigToken, []string{"--name", "assay"}, 2, "want a name"},
+		{rigToken, []string{"--command", "./nofile"}, 2, "--command ./nofile: want a program that can be run: "},
 	} {
 		cmd := h.worker(s, append([]string{"--once"}, c.args...)...)
 		cmd.Env = append(cmd.Env, "ASSAY_TOKEN="+c.token)
