@@ -41,6 +41,9 @@ type testsPage struct {
 	Marks        []markView
 }
 
+// Columns are those of the table.
+func (p testsPage) Columns() int { return 2 + len(p.Criteria) }
+
 type waiverView struct {
 	Build              release.BuildID
 	Page               string
