@@ -44,6 +44,7 @@ commands reach it through this one.
   /v1/status[/STREAM]              how streams stand
   /v1/decision/STREAM[?at=TIME]    what is decided and why
   /v1/builds/STREAM[/BUILD]        builds
+  POST /v1/builds/STREAM           a builder's build; .../failed for one that came to nothing
   /greenwave/api/v1.0/             the decision call of Greenwave
   /waiverdb/api/v1.0/              waivers in the form of WaiverDB
   /v1/work/                        tests, for workers (assay worker)

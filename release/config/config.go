@@ -290,6 +290,12 @@ func (c *Config) resolve(dir string) {
 	}
 	for name, s := range c.Schedules {
 		at(&s.Into, &s.Work)
+		for _, command := range [][]string{s.Command, s.Packages} {
+			// Without a slash it is looked for in PATH; it runs in a folder of its own.
+			if len(command) > 0 && strings.Contains(command[0], "/") {
+				at(&command[0])
+			}
+		}
 		c.Schedules[name] = s
 	}
 	if w := c.WaiverDB; w != nil {

@@ -99,8 +99,8 @@ func TestFaults(t *testing.T) {
 		{"rebuild:", schedule("into: f, at: \"01:30\""), `schedules.s.into: want the path of one of folders, of the same stream, and not its name`},
 		{"[fedora-43.yaml]", "[]", `policies: want at least one`},
 		{"spool: spool", "spool: spool\nsite: {directory: pages}", `a.yaml:6:7: site: directory needs url`},
-		{"spool: spool", "spool: spool\nfolders: {m: {path: in, stream: s}, n: {path: on, stream: s}}\nschedules: {a: {stream: s, into: in, work: w}, b: {stream: s, into: on, work: ./w}}", `schedules.b: work: it is that of a`},
-		{"spool: spool", "spool: spool\nfolders: {m: {path: in, stream: s}}\nschedules: {a: {stream: s, into: in, work: w}, b: {stream: s, into: in/, work: x}}", `schedules.b: into: composes of a go there`},
+		{"spool: spool", "spool: spool\nfolders: {m: {path: in, stream: s}, n: {path: on, stream: s}}\nschedules: {a: {stream: s, at: \"01:30\", into: in, work: w}, b: {stream: s, into: on, work: ./w}}", `schedules.b: work: it is that of a`},
+		{"spool: spool", "spool: spool\nfolders: {m: {path: in, stream: s}}\nschedules: {a: {stream: s, at: \"01:30\", into: in, work: w}, b: {stream: s, into: in/, work: x}}", `schedules.b: into: composes of a go there`},
 		{whole, "", `it is empty`},
 		{whole, "a: b\n---\nc: d\n", "want one YAML document"},
 	} {
