@@ -78,6 +78,9 @@ with gpgv, sha256sum and ostree, read pages and metadata, and found what was to 
   the pages     %s
   ask it        ./assay release explain 20261103_01 --stream atomic-43 --at 2026-11-04 --config %s
                 ./assay history show --type release.decided --config %[9]s
+
+Its time is that of October to December 2026, whatever the clock of this host says: what asks without --at or --clock may find things that
+are yet to be, or long over.
 `, c.Releases, c.Revocations, c.Mails, c.Bugs, c.Comments, events, time.Since(began).Round(time.Second),
 		filepath.Join(dir, "public", "index.html"), filepath.Join(dir, "assay.yaml"))
 	return nil
