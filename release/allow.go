@@ -219,10 +219,10 @@ func allowWaiver(p *Policy, l *Line, by Actor, f *CheckWaived, now time.Time) er
 		switch {
 		case a == nil || !a.Known:
 			if !w.Optional {
-				return fmt.Errorf("%s was not announced yet: wait for it, or force the waiver", w.ID)
+				return fmt.Errorf("%s was not announced yet: wait for it, or force the waiver (assay release waive --force)", w.ID)
 			}
 		case a.Attempt == 0 || a.Answer() == nil && (a.isAwaited(p, now) || a.Attempt <= p.Tests.Retries):
-			return fmt.Errorf("the test of %s has not finished: wait for it, or force the waiver", a.ID)
+			return fmt.Errorf("the test of %s has not finished: wait for it, or force the waiver (assay release waive --force)", a.ID)
 		}
 	}
 	return p.may(by, MayWaive, f.Check)

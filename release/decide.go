@@ -56,6 +56,10 @@ func (d Decision) Text() string {
 	case AskRebuild:
 		return fmt.Sprintf("%s: a rebuild is asked for: %s", d.Stream, first(d.Reasons))
 	}
+	if len(d.Reasons) > 0 && d.Reasons[0].Code == ReasonNotDue {
+		// There may well be a release that is out.
+		return fmt.Sprintf("%s: no release is due: %s", d.Stream, first(d.Reasons))
+	}
 	return fmt.Sprintf("%s: nothing is released: %s", d.Stream, first(d.Reasons))
 }
 
@@ -181,7 +185,7 @@ func (d *decider) requested() bool {
 
 func (d *decider) promote(j Judgement) {
 	d.out.Action, d.out.Build, d.out.judged = Promote, j.Build, &j
-	d.because(ReasonPassed, "%d artifacts passed with the digests that are released", len(j.Artifacts))
+	d.because(ReasonPassed, "%s passed with the digests that are released", counted(len(j.Artifacts), "artifact"))
 }
 
 // goesBack reports whether readers have had a newer release, so that only a
@@ -299,4 +303,12 @@ func sinceText(out *Release) string {
 		return "the beginning"
 	}
 	return string(out.Build)
+}
+
+// counted is "1 artifact", "2 artifacts".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

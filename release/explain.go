@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ func Explain(p *Policy, s *State, id BuildID, now time.Time) string {
 	switch {
 	case l.Out() != nil && l.Out().Build == id:
 		line("%s %s is the release at %s.", p.Stream, id, stamp(now))
+	case build.Revoked != nil && wasReleased(l, id):
+		line("%s %s was released, and is revoked, at %s: %s", p.Stream, id, stamp(now), first(j.Reasons))
 	case j.Standing == Good:
 		line("%s %s may be released at %s.", p.Stream, id, stamp(now))
 	case j.Standing == Waiting:
@@ -80,6 +83,10 @@ func Explain(p *Policy, s *State, id BuildID, now time.Time) string {
 	d := Decide(p, s, now)
 	line("The stream at that time: %s", d.Text())
 	return b.String()
+}
+
+func wasReleased(l *Line, id BuildID) bool {
+	return slices.ContainsFunc(l.Releases, func(r *Release) bool { return r.Build == id })
 }
 
 func words(build *Build, item, line func(string, ...any)) {

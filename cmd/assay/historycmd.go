@@ -355,7 +355,9 @@ func newAcknowledgeCommand() *cobra.Command {
 		Use:   "acknowledge",
 		Short: "Say that you have looked at what is wrong with the history",
 		Long: `Records that a person has looked at every finding that ` + "`assay history verify`" + `
-shows. They no longer keep anything from being released; damage found later does.`,
+shows. They no longer keep anything from being released; damage found later does.
+What the damaged events said counts no more: a bad mark, a waiver, a block or a release
+that one of them held is gone. Where there is a backup, import that instead.`,
 		Example: `  assay history acknowledge --reason "disk failed on 2026-11-21, restored from mirror, compared by hand"`,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -370,6 +372,12 @@ shows. They no longer keep anything from being released; damage found later does
 			who, err := f.who(s.cfg)
 			if err != nil {
 				return err
+			}
+			if seen := s.state.Findings(); len(seen) > 0 && !f.yes {
+				for _, x := range seen {
+					fmt.Fprintf(c.ErrOrStderr(), "damaged: event %d: %s\n", x.Seq, reports.Line(x.Text, 600))
+				}
+				fmt.Fprintln(c.ErrOrStderr(), "What these events said counts no more: marks, waivers, blocks and releases that they may have held. With a backup, import that into a new folder instead: assay history import")
 			}
 			return s.change(c, s.policyFor(who), func(st *release.State, _ time.Time) ([]release.Fact, error) {
 				seen := st.Findings()
