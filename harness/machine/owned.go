@@ -10,6 +10,8 @@ import (
 
 	"github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
+
+	"assay/harness/emulator"
 )
 
 // ownerNamespace names the owner mark in a domain's metadata. It never changes:
@@ -89,7 +91,7 @@ func DestroyOwned(ctx context.Context, uri, runID string) (n int, err error) {
 		}
 		return nil
 	})
-	killed, kerr := killEmulators(runID)
+	killed, kerr := emulator.Kill(runID)
 	n += killed
 	if err = errors.Join(append(failed, err)...); err == nil && kerr != nil {
 		// Libvirt's emulators are another user's; that it shows none is enough.

@@ -1,4 +1,6 @@
-package machine
+// Package emulator finds and ends the processes that emulate guests, whatever
+// libvirt knows of them.
+package emulator
 
 import (
 	"bytes"
@@ -12,28 +14,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Emulator is the process of one guest on this host.
-type Emulator struct {
+// Process emulates one guest on this host.
+type Process struct {
 	PID int
 	// Guest is its name within the run: "boot-1".
 	Guest string
 }
 
-// Emulators are the processes that emulate guests of the run, whatever libvirt
-// knows of them. proc is /proc, or a likeness of it.
-func Emulators(proc, runID string) []Emulator {
+// Of are the processes that emulate guests of the run. proc is /proc, or a likeness of it.
+func Of(proc, runID string) []Process {
 	entries, err := os.ReadDir(proc)
 	if err != nil || runID == "" {
 		return nil
 	}
-	var all []Emulator
+	var all []Process
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
 		if guest, ok := emulates(proc, pid, runID); ok {
-			all = append(all, Emulator{pid, guest})
+			all = append(all, Process{pid, guest})
 		}
 	}
 	return all
@@ -52,7 +53,7 @@ func emulates(proc string, pid int, runID string) (guest string, ok bool) {
 	}
 	for _, a := range args {
 		// -name guest=assay-RUN-GUEST,debug-threads=on
-		if rest, ok := strings.CutPrefix(string(a), "guest="+namePrefix+runID+"-"); ok {
+		if rest, ok := strings.CutPrefix(string(a), "guest=assay-"+runID+"-"); ok {
 			guest, _, _ := strings.Cut(rest, ",")
 			return guest, true
 		}
@@ -60,10 +61,9 @@ func emulates(proc string, pid int, runID string) (guest string, ok bool) {
 	return "", false
 }
 
-// killEmulators kills the run's emulators, whatever libvirt knows of them, and
-// says how many there were.
-func killEmulators(runID string) (n int, err error) {
-	for _, e := range Emulators("/proc", runID) {
+// Kill kills the run's emulators and says how many there were.
+func Kill(runID string) (n int, err error) {
+	for _, e := range Of("/proc", runID) {
 		fd, oerr := unix.PidfdOpen(e.PID, 0)
 		if errors.Is(oerr, unix.ESRCH) {
 			continue // it has ended

@@ -1,4 +1,4 @@
-package machine
+package emulator
 
 import (
 	"crypto/rand"
@@ -28,11 +28,11 @@ func TestEmulatorsOfOneRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []Emulator{{101, "boot1"}, {102, "fork2"}}
-	if got := Emulators(proc, "abc"); !slices.Equal(got, want) {
+	want := []Process{{101, "boot1"}, {102, "fork2"}}
+	if got := Of(proc, "abc"); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := Emulators(proc, ""); got != nil {
+	if got := Of(proc, ""); got != nil {
 		t.Errorf("no run has %v", got)
 	}
 }
@@ -70,23 +70,15 @@ func wantKilled(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// TestDestroyWithoutLibvirt: guests end although nobody answers for libvirt, in
-// both of its modes; those of another run do not.
-func TestDestroyWithoutLibvirt(t *testing.T) {
-	nobody := filepath.Join(t.TempDir(), "socket")
-	for _, c := range []struct {
-		uri   string
-		fails bool // a system daemon has to be there, one of a session need not
-	}{{"qemu:///system?socket=" + nobody, true}, {"qemu:///session?socket=" + nobody, false}} {
-		run := "test" + rand.Text()
-		mine, other := likeness(t, run+"-boot-1"), likeness(t, run+"x-boot-1")
-		n, err := DestroyOwned(t.Context(), c.uri, run)
-		if n != 1 || (err != nil) != c.fails {
-			t.Errorf("%s: destroyed %d, %v", c.uri, n, err)
-		}
-		wantKilled(t, mine)
-		if err := other.Process.Signal(syscall.Signal(0)); err != nil {
-			t.Errorf("another run's: %v", err)
-		}
+// TestKill: what bears the run's name ends, and nothing else.
+func TestKill(t *testing.T) {
+	run := "test" + rand.Text()
+	mine, other := likeness(t, run+"-boot-1"), likeness(t, run+"x-boot-1")
+	if n, err := Kill(run); n != 1 || err != nil {
+		t.Errorf("killed %d, %v", n, err)
+	}
+	wantKilled(t, mine)
+	if err := other.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("another run's: %v", err)
 	}
 }
