@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"assay/release"
+
 	"github.com/spf13/cobra"
 )
 
@@ -73,5 +75,15 @@ func TestImpostor(t *testing.T) {
 	}
 	if raw, err := json.Marshal(a); err != nil || !strings.Contains(string(raw), `"pid":1`) {
 		t.Errorf("%s %v", raw, err)
+	}
+}
+
+// TestKnownType: a type that no event can have is refused, not answered with
+// nothing.
+func TestKnownType(t *testing.T) {
+	for glob, want := range map[release.Glob]bool{"release.decided": true, "build.*": true, "*": true, "no.such": false, "release": false} {
+		if knownType(glob) != want {
+			t.Errorf("%s: want %v", glob, want)
+		}
 	}
 }

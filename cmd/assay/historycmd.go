@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -218,6 +220,9 @@ func newHistoryShowCommand() *cobra.Command {
 					lines = lines[1:]
 				}
 			}
+			if len(lines) == 0 && kind != "" && !knownType(glob) {
+				return usagef("no event is of type %q, and none can be; the types are %s", kind, strings.Join(typeNames(), ", "))
+			}
 			for _, l := range lines {
 				if _, err := fmt.Fprintln(c.OutOrStdout(), l); err != nil {
 					return err
@@ -233,6 +238,19 @@ func newHistoryShowCommand() *cobra.Command {
 	c.Flags().Uint64Var(&after, "after", 0, "only events after this number")
 	c.Flags().IntVar(&last, "last", 0, "only so many, from the end")
 	return c
+}
+
+// typeNames are the event types that this program knows, sorted.
+func typeNames() (names []string) {
+	for t := range release.Types() {
+		names = append(names, string(t))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func knownType(glob release.Glob) bool {
+	return slices.ContainsFunc(typeNames(), glob.Match)
 }
 
 // shown is one record as a line, if it is wanted. What cannot be read is always
