@@ -53,6 +53,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("poll: want a duration of up to a day, not %s", c.Poll)
 	case c.Life < 0 || c.Life > 366*24*time.Hour:
 		return fmt.Errorf("life: want a duration of up to a year, not %s", c.Life)
+	case !strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v1.0"):
+		return fmt.Errorf("url: want the root of the API, as %s/api/v1.0", strings.TrimSuffix(c.URL, "/"))
 	}
 	_, err = c.Certificates.Config(u.Hostname())
 	c.Poll, c.Life = cmp.Or(c.Poll, DefaultPoll), cmp.Or(c.Life, DefaultLife)

@@ -53,6 +53,9 @@ func follow(t *testing.T, url string) *following {
 	h := &following{History: releasetest.NewHistory(t, "test-1")}
 	h.Policy.Overrides = append(h.Policy.Overrides, release.Permission{Groups: []string{"qa"}, May: []release.Override{release.MayWaive}, Checks: []release.Glob{"storage/*"}})
 	h.Now = time.Date(2026, 11, 2, 3, 0, 0, 0, time.UTC)
+	if !strings.HasSuffix(url, "/api/v1.0") { // a test server answers everything alike
+		url += "/api/v1.0"
+	}
 	var err error
 	h.f, err = NewFollower(Config{URL: url, Proxies: []string{"assay-bot"}}, FollowOptions{Policies: []*release.Policy{h.Policy}, Stage: h, Now: func() time.Time { return h.Now },
 		Groups: func(name string) []string { return map[string][]string{"carol": {"qa"}}[name] },
@@ -203,7 +206,7 @@ func TestFollowerRecordsWhatPeopleWaive(t *testing.T) {
 		}
 	}
 	x := h.State.Line("test-1").Build("20261103_01").Waivers[0]
-	if x.Reason != "the test is wrong" || x.Tracker != srv.URL+"/waivers/12" || !x.Expires.Equal(w.filed.Add(DefaultLife)) {
+	if x.Reason != "the test is wrong" || x.Tracker != srv.URL+"/api/v1.0/waivers/12" || !x.Expires.Equal(w.filed.Add(DefaultLife)) {
 		t.Errorf("%+v", x)
 	}
 
@@ -339,7 +342,7 @@ func TestFollowerGoesOnWhenTheServerIsAway(t *testing.T) {
 func TestFollowerConfigurations(t *testing.T) {
 	for want, c := range map[string]Config{
 		"want https://": {URL: "waiverdb.example"}, "whoever is in between": {URL: "http://waiverdb.example/api"}, "want https": {URL: "https://u:hunter2@w.example"},
-		"poll": {URL: "https://w.example", Poll: time.Millisecond}, "life": {URL: "https://w.example", Life: -1}, "certificates": {URL: "https://w.example"},
+		"poll": {URL: "https://w.example", Poll: time.Millisecond}, "life": {URL: "https://w.example", Life: -1}, "certificates": {URL: "https://w.example/api/v1.0/"}, "as https://w.example/waive/api/v1.0": {URL: "https://w.example/waive/"},
 	} {
 		if want == "certificates" {
 			c.CAFile = "/dev/null"
