@@ -68,7 +68,7 @@ func newHistoryInitCommand() *cobra.Command {
 			if cfg.History.URL == "" && hasHistory(cfg) {
 				return existsAlready(cfg)
 			}
-			h, err := openHistory(c.Context(), cfg, teller(c))
+			h, err := openHistory(c.Context(), cfg, inOurWords(teller(c)))
 			if err != nil {
 				return err
 			}

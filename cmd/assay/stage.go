@@ -199,7 +199,7 @@ func (s *stage) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		h, err := openHistory(ctx, s.cfg, s.stderr)
+		h, err := openHistory(ctx, s.cfg, inOurWords(s.stderr))
 		if err == nil {
 			s.log, s.closer = h, h
 			return nil
@@ -261,6 +261,16 @@ func openHistory(ctx context.Context, cfg *config.Config, tell func(string, ...a
 		return nil, &usageError{err}
 	}
 	return h, err
+}
+
+// inOurWords leaves out what the event store itself says, for commands: what it
+// means is a finding, which they show.
+func inOurWords(tell func(string, ...any)) func(string, ...any) {
+	return func(format string, args ...any) {
+		if !strings.HasPrefix(format, history.StoreSays) {
+			tell(format, args...)
+		}
+	}
 }
 
 func historyOptions(cfg *config.Config, tell func(string, ...any)) history.Options {

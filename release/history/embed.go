@@ -41,12 +41,15 @@ func embed(store string, log func(string, ...any)) (*server.Server, error) {
 	return s, nil
 }
 
+// StoreSays begins what Options.Log is told of the event store's own words.
+const StoreSays = "event store: "
+
 // serverLog passes on what the server warns of.
 type serverLog struct{ log func(string, ...any) }
 
 func (l serverLog) Noticef(string, ...any)         {}
 func (l serverLog) Debugf(string, ...any)          {}
 func (l serverLog) Tracef(string, ...any)          {}
-func (l serverLog) Warnf(format string, v ...any)  { l.log("event store: "+format, v...) }
-func (l serverLog) Errorf(format string, v ...any) { l.log("event store: "+format, v...) }
-func (l serverLog) Fatalf(format string, v ...any) { l.log("event store: "+format, v...) }
+func (l serverLog) Warnf(format string, v ...any)  { l.log(StoreSays+format, v...) }
+func (l serverLog) Errorf(format string, v ...any) { l.log(StoreSays+format, v...) }
+func (l serverLog) Fatalf(format string, v ...any) { l.log(StoreSays+format, v...) }
