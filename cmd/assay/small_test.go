@@ -64,7 +64,7 @@ func TestFormatsAndFirmwares(t *testing.T) {
 			if string(e.run.Image.Format) != c.format || string(e.run.Image.Firmware) != c.firmware {
 				t.Errorf("the report says %s by %s, want %s by %s", e.run.Image.Format, e.run.Image.Firmware, c.format, c.firmware)
 			}
-			if left := leftovers(t); len(left) > 0 {
+			if left := leftoversOf(t, e.run); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
 			}
 		})
