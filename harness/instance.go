@@ -154,8 +154,9 @@ func (i *instance) close() error {
 	return errors.Join(errs...)
 }
 
-// boot makes a first boot of the image under a seed of its own. The lease becomes the guest's. It returns as
-// soon as the machine runs; the guest is not up yet.
+// boot makes a first boot of the image under a seed of its own. The lease
+// becomes the guest's. It returns as soon as the machine runs; the guest is not
+// up yet.
 func (s *session) boot(ctx context.Context, name string, lease *capacity.Lease) (_ *instance, err error) {
 	i, err := s.newInstance(name, check.Fresh, lease)
 	if err != nil {

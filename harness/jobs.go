@@ -191,8 +191,8 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 			s.record(c)
 		case ok && e.Outcome == reports.Errored && e.Fault == reports.FaultInfra:
 			spoil(r, i.name, e.Message, e.Took)
-		case ok && e.Outcome == reports.Failed && e.Fault == reports.FaultImage && r.NeedsTrees && s.services.images.lackedSince(e.Started) != "":
-			spoil(r, i.name, s.services.images.lackedSince(e.Started), e.Took)
+		case ok && e.Outcome == reports.Failed && e.Fault == reports.FaultImage && s.lack(r, e) != "":
+			spoil(r, i.name, s.lack(r, e), e.Took)
 		case ok:
 			c := s.caseOf(r, e, i, evidence)
 			if c.Outcome == reports.Failed || c.Outcome == reports.Errored {

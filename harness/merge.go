@@ -201,16 +201,16 @@ func (s *session) broken(checks []check.Registered) *reports.Run {
 	defer s.mu.Unlock()
 	answered := 0
 	for _, r := range checks {
-		if c := s.cases[r.ID()]; c != nil && c.Outcome != "" && c.Outcome != reports.Skipped {
-			answered++
-			continue
-		}
-		if c := s.cases[r.ID()]; c == nil || c.Outcome == "" {
+		c := s.cases[r.ID()]
+		switch {
+		case c == nil || c.Outcome == "":
 			n := unanswered(r, "the run was interrupted before it was answered")
 			if c != nil {
 				n.Attempts = c.Attempts
 			}
 			s.cases[r.ID()] = &n
+		case c.Outcome == reports.Passed, c.Outcome == reports.Failed:
+			answered++
 		}
 	}
 	if answered == 0 {

@@ -1,8 +1,8 @@
 package harness
 
 import (
-	"cmp"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -107,7 +107,7 @@ func (si *servedImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // none: what failed by that is not the image's fault.
 func (si *servedImages) lackedSince(began time.Time) string {
 	if l := si.lacked.Load(); l != nil && l.at.After(began) {
-		return "a guest asks for " + cmp.Or(l.path[strings.LastIndexByte(l.path, '/')+1:], l.path) +
+		return "a guest asks for " + path.Base(l.path) +
 			", a layer of its own image that the update does not carry; give an update with all its layers (--update-image)"
 	}
 	return ""

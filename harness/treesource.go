@@ -164,11 +164,23 @@ func (ts *treeSource) guest(ctx context.Context) (*instance, *guest.SSH, error) 
 	return i, g, nil
 }
 
+// usesTrees reports a check that something is upgraded for.
+func usesTrees(r check.Registered) bool { return r.NeedsTrees || r.State == check.Upgraded }
+
+// lack says what the harness did not serve while the check ran, empty for nothing:
+// what failed for want of it is not the image's fault.
+func (s *session) lack(r check.Registered, e check.Event) string {
+	if !usesTrees(r) {
+		return ""
+	}
+	return s.services.images.lackedSince(e.Started)
+}
+
 // offer tells a guest's checks which trees there are, when one of them asks.
 func (ts *treeSource) offer(ctx context.Context, i *instance, checks []check.Registered) error {
 	needed := false
 	for _, r := range checks {
-		needed = needed || r.NeedsTrees || r.State == check.Upgraded
+		needed = needed || usesTrees(r)
 	}
 	if !needed {
 		return nil

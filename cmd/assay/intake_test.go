@@ -48,11 +48,7 @@ func TestServeLearnsOfBuilds(t *testing.T) {
 `)
 	h.assay("policy", "check")
 	s := h.serve()
-	conn, err := amqp.Dial("amqp://guest:guest@" + address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn, ch := servertest.RabbitClient(t, address)
 	s.until("it listens", func() bool {
 		ch, err := conn.Channel()
 		if err != nil {
@@ -62,10 +58,6 @@ func TestServeLearnsOfBuilds(t *testing.T) {
 		q, err := ch.QueueDeclarePassive("assay-serve", true, false, false, false, nil)
 		return err == nil && q.Consumers == 1
 	})
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for range 2 {
 		if err := ch.PublishWithContext(t.Context(), "amq.topic", "org.example.test.pungi.compose.status.change", false, false, amqp.Publishing{
 			Body:    []byte(`{"compose_id": "Demo-1-20261121.n.0", "status": "FINISHED", "location": "/mnt/koji/compose/Demo-1-20261121.n.0/compose"}`),

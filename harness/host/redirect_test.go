@@ -43,15 +43,18 @@ func TestWhyNoOther(t *testing.T) {
 		"signed origin":     {Image{Name: "ghcr.io/example/os", Transport: "registry", Verification: "signed"}, docker(``), "verified"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := guesttest.New(t)
-			g.LacksFile(policyFiles[0])
-			g.LacksFile(policyFiles[1])
-			if c.policy != "" {
-				g.HasFile(policyFiles[len(name)%2], c.policy)
-			}
-			why, err := WhyNoOther(t.Context(), g, c.image, here)
-			if err != nil || (why == "") != (c.why == "") || !strings.Contains(why, c.why) {
-				t.Errorf("%q, %v; want %q", why, err, c.why)
+			for _, path := range policyFiles {
+				g := guesttest.New(t)
+				for _, p := range policyFiles {
+					g.LacksFile(p)
+				}
+				if c.policy != "" {
+					g.HasFile(path, c.policy)
+				}
+				why, err := WhyNoOther(t.Context(), g, c.image, here)
+				if err != nil || (why == "") != (c.why == "") || !strings.Contains(why, c.why) {
+					t.Errorf("%s: %q, %v; want %q", path, why, err, c.why)
+				}
 			}
 		})
 	}

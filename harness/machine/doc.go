@@ -11,8 +11,8 @@
 // ErrForkUnavailable and a fresh boot takes its place.
 //
 // The package never looks into a guest, never changes the host's libvirt
-// settings and never touches a domain without its owner mark, or a process that is not QEMU
-// for a guest of that run. It needs a
-// libvirt daemon that runs QEMU: the system daemon as root or with leave to use
-// it, or the session daemon, which it starts when there is none.
+// settings and never touches a domain without its owner mark, or a process that
+// is not QEMU for a guest of that run. It needs a libvirt daemon that runs QEMU:
+// the system daemon as root or with leave to use it, or the session daemon, which
+// it starts when there is none.
 package machine

@@ -75,8 +75,9 @@ func ListOwned(ctx context.Context, uri string) ([]Owned, error) {
 
 // DestroyOwned destroys every domain of that run and says how many there were.
 // Emulators that libvirt does not show, as it is not there any more, are killed;
-// an error of libvirt's stays, as it may know of more. A domain being restored is among them only once libvirt shows it: who wants
-// to be sure asks until it has answered 0 for a while.
+// an error of libvirt's stays, as it may know of more. A domain being restored is
+// among them only once libvirt shows it: who wants to be sure asks until it has
+// answered 0 for a while.
 func DestroyOwned(ctx context.Context, uri, runID string) (n int, err error) {
 	var failed []error
 	err = withOwned(ctx, uri, func(l *libvirt.Libvirt, d libvirt.Domain, o ownerXML) error {

@@ -31,15 +31,7 @@ func TestRabbitIsToldOfTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := amqp.Dial("amqp://guest:guest@" + address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, ch := servertest.RabbitClient(t, address)
 	for _, name := range []string{"listener", "given"} {
 		if _, err := ch.QueueDeclare(name, true, false, false, false, nil); err != nil {
 			t.Fatal(err)

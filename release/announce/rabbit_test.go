@@ -35,15 +35,7 @@ func TestRabbitTakesAnnouncements(t *testing.T) {
 		return b
 	}
 
-	conn, err := amqp.Dial("amqp://guest:guest@" + address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, ch := servertest.RabbitClient(t, address)
 	q, err := ch.QueueDeclare("", false, true, true, false, nil)
 	if err == nil {
 		err = ch.QueueBind(q.Name, "org.example.test.#", "amq.topic", false, nil)

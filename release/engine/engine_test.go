@@ -32,6 +32,18 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
+// day steps through a day, from one moment that something is due at to the next.
+func (s *stage) day(t *testing.T) {
+	t.Helper()
+	for end := s.Now.Add(24 * time.Hour); s.Now.Before(end); {
+		next := s.step(t)
+		if !next.After(s.Now) {
+			t.Fatalf("nothing to wait for at %s", s.Now)
+		}
+		s.Now = next
+	}
+}
+
 func (s *stage) step(t *testing.T) time.Time {
 	t.Helper()
 	e, err := New(t.Context(), s.config)
@@ -80,14 +92,7 @@ func TestDeadTrackerHoldsNothingUp(t *testing.T) {
 	tries := 0
 	s.adapters["tracker"].Fail = func(release.Effect) error { tries++; return errors.New("503 for you") }
 	s.Tested("20261101_01").Tested("20261102_01", releasetest.Failed("upgrade/plain")).At("2026-11-03T12:00:00Z")
-	end := s.Now.Add(24 * time.Hour)
-	for s.Now.Before(end) {
-		if next := s.step(t); next.After(s.Now) {
-			s.Now = next
-		} else {
-			t.Fatalf("nothing to wait for at %s", s.Now)
-		}
-	}
+	s.day(t)
 	if s.Out() != "20261101_01" || len(s.adapters["mail"].Did()) != 1 {
 		t.Errorf("out is %q", s.Out())
 	}
@@ -453,14 +458,7 @@ func TestDeadBusHoldsNoReleaseUp(t *testing.T) {
 	s.config.Adapters[Target{release.EffectResult, "bus"}] = bus
 	s.Policy.Results = []release.Channel{{Name: "bus"}}
 	s.Tested("20261101_01").Tested("20261102_01").At("2026-11-03T12:00:00Z")
-	end := s.Now.Add(24 * time.Hour)
-	for s.Now.Before(end) {
-		if next := s.step(t); next.After(s.Now) {
-			s.Now = next
-		} else {
-			t.Fatalf("nothing to wait for at %s", s.Now)
-		}
-	}
+	s.day(t)
 	if s.Out() != "20261102_01" || len(s.adapters["mail"].Did()) != 1 {
 		t.Errorf("out is %q", s.Out())
 	}

@@ -70,3 +70,18 @@ func RabbitMQ(t testing.TB) (address string) {
 		}
 	}
 }
+
+// RabbitClient is a connection of a test's own to that broker, and a channel of it.
+func RabbitClient(t testing.TB, address string) (*amqp.Connection, *amqp.Channel) {
+	t.Helper()
+	conn, err := amqp.Dial("amqp://guest:guest@" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, ch
+}
