@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,6 +84,9 @@ type NotReadyError struct {
 	// Waited is how long the wait took, Cause why it ended.
 	Waited time.Duration
 	Cause  error
+	// Boots is how many different boots let somebody in meanwhile, that which
+	// the guest was to leave not counted: above 1 the guest reboots by itself.
+	Boots int
 }
 
 func (e *NotReadyError) Error() string {
@@ -97,6 +101,9 @@ func (e *NotReadyError) Error() string {
 	s := fmt.Sprintf("guest %s is not ready after %s: %s", e.Guest, e.Waited.Round(time.Second), what)
 	if e.Detail != "" {
 		s += " (" + e.Detail + ")"
+	}
+	if e.Boots > 1 {
+		s += fmt.Sprintf(", and it rebooted by itself: %d boots were seen", e.Boots)
 	}
 	if e.Last != nil {
 		s += ": " + e.Last.Error()
@@ -148,6 +155,8 @@ type wait struct {
 	ready Readiness
 	// notBoot is a boot id that does not count: that of the boot being left.
 	notBoot string
+	// boots are the ids of those that let us in.
+	boots []string
 
 	start time.Time
 	stage Stage
@@ -179,7 +188,7 @@ func (w *wait) failed(st Stage, err error) {
 // notReady is the error for a wait that is over.
 func (w *wait) notReady(ctx context.Context) error {
 	return &NotReadyError{Guest: w.s.cfg.Name, Stage: w.stage, Last: w.last[w.stage], Detail: w.detail,
-		Banner: w.ready.BannerText, Waited: time.Since(w.start), Cause: ended(ctx)}
+		Banner: w.ready.BannerText, Waited: time.Since(w.start), Cause: ended(ctx), Boots: len(w.boots)}
 }
 
 func (w *wait) run(ctx context.Context) error {
@@ -292,6 +301,9 @@ func (w *wait) settle(ctx context.Context, l *link) error {
 	id := bootIDOf(r)
 	if w.notBoot != "" && id == w.notBoot {
 		return errOldBoot
+	}
+	if !slices.Contains(w.boots, id) {
+		w.boots = append(w.boots, id)
 	}
 	if w.ready.Login.IsZero() {
 		w.ready.Login = time.Now()

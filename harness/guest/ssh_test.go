@@ -189,6 +189,31 @@ func TestAwaitReboot(t *testing.T) {
 	}
 }
 
+// TestAwaitRebootCountsBoots: boots that let somebody in and never come to their
+// end are told, the one that is left is none of them.
+func TestAwaitRebootCountsBoots(t *testing.T) {
+	t.Parallel()
+	srv := guesttest.NewServer(t)
+	g := await(t, srv.Config())
+	srv.Set(func(sw *guesttest.Switches) { sw.State = "starting" })
+	boots := 0
+	srv.On(func(e *guesttest.Exec) bool {
+		if strings.Contains(e.Line, "is-system-running") && boots < 3 {
+			boots++
+			srv.Restart()
+			return true
+		}
+		return false
+	})
+	guest.SetRebootLimits(g, time.Second, 4*time.Second)
+	was := g.BootID()
+	srv.Restart()
+	var nr *guest.NotReadyError
+	if err := g.AwaitReboot(t.Context(), was); !errors.As(err, &nr) || nr.Boots != 4 || !strings.Contains(err.Error(), "4 boots were seen") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRebootThatDoesNotHappen(t *testing.T) {
 	t.Parallel()
 	srv := guesttest.NewServer(t)

@@ -2,10 +2,12 @@ package rollback
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -131,6 +133,14 @@ func TestUnhealthy(t *testing.T) {
 	traces := func(out string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", triedScript, guesttest.Rest).Prints(out) }
 	}
+	// Each wait sees so many boots, none of which comes to its end.
+	loops := func(seen int) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.OnReboot(func() error {
+				return &guest.TransportError{Op: "reconnect", Err: &guest.NotReadyError{Guest: "fake", Boots: seen}}
+			})
+		}
+	}
 	// The first waits end with no boot that comes to its end.
 	unseen := func(waits int) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
@@ -145,13 +155,24 @@ func TestUnhealthy(t *testing.T) {
 	for _, who := range []string{"greenboot", "counting"} {
 		suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
 			{Name: who, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(3))},
-			{Name: "never", Want: reports.Failed, Says: []string{"tried an update 8 times"}, Guest: dt.Fresh(t, dt.Fedora, promise(who))},
+			{Name: "never", Want: reports.Failed, Says: []string{"rebooted 8 times by itself"}, Guest: dt.Fresh(t, dt.Fedora, promise(who))},
 			{Name: "not tried", Want: reports.Failed, Says: []string{"never tried"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1))},
 			{Name: "bad boots end unseen", Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1), traces("recorded=id\nrecorded=id\n"))},
 			{Name: "seen in the journal", Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(1), traces("from=0\nboot=1\nbad=assay finds\nboot=2\n"))},
 			{Name: "other trees in the journal", Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(2), traces("from=0\nboot=1\nroot=ostree=/a/0\nboot=2\nroot=ostree=/a/1\n"))},
 			{Name: "no traces", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"cannot tell whether"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1), traces("boot=1\n"))},
 			{Name: "never comes back", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(100))},
+			{Name: "boots for ever, unseen at their end", Want: reports.Failed, Says: []string{"rebooted 10 times by itself", "fall back to 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, dt.Plain, promise(who), loops(5))},
+			{Name: "one boot that does not end", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Plain, promise(who), loops(1))},
+			{Name: "always going down when asked", Want: reports.Failed, Says: []string{"rebooted 8 times by itself"}, Guest: dt.Fresh(t, dt.Plain, promise(who), func(h *dt.Host, _ *check.Env) {
+				asked := 0
+				h.On("sh", "-c", guesttest.Containing("ostree admin status")).Does(func(guesttest.Call) (guest.Result, error) {
+					if asked++; asked > 4 {
+						return guest.Result{}, &guest.TransportError{Op: "run", Err: errors.New("connection lost")}
+					}
+					return guest.Result{Stdout: hosttest.Output(t, host.OSTree, h.Deployments)}, nil
+				})
+			})},
 			{Name: "does not go down", Want: reports.Failed, Says: []string{"does not go down"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), func(h *dt.Host, _ *check.Env) {
 				h.OnReboot(func() error { return &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen} })
 			})},
@@ -186,6 +207,43 @@ func TestScriptsParse(t *testing.T) {
 		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s\n%s", err, out, s)
 		}
+	}
+}
+
+// TestHealthScript runs the health check in the tree of before and in another.
+func TestHealthScript(t *testing.T) {
+	dir := t.TempDir()
+	was, update := hosttest.Sum('a'), hosttest.Sum('b')
+	for path, text := range map[string]string{"boot_id": "an-id\n", "cmdline.old": "root=x ostree=/ostree/boot.0/os/k/0\n", "cmdline.new": "ostree=/ostree/boot.0/os/k/1 rw\n", "cmdline.no": "root=x\n"} {
+		if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, tree := range []string{was, update} {
+		link := filepath.Join(dir, "ostree/boot.0/os/k", strconv.Itoa(n))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.MkdirAll(filepath.Join(dir, tree+".0"), 0o755), os.Symlink(filepath.Join(dir, tree+".0"), link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "tried")
+	run := func(cmdline string) (bool, string) {
+		script := strings.NewReplacer("/proc/cmdline", filepath.Join(dir, cmdline), "/proc/sys/kernel/random/boot_id", filepath.Join(dir, "boot_id"),
+			triedFile, file, `"/sysroot`, `"`+dir, "\nsync\n", "\n").Replace(fmt.Sprintf(healthScript, was, 1))
+		out, err := exec.Command("bash", "-C", "-c", script).CombinedOutput() // as greenboot-rs has it
+		return err == nil, string(out)
+	}
+	for _, cmdline := range []string{"cmdline.old", "cmdline.no"} {
+		if ok, said := run(cmdline); !ok || said != "" {
+			t.Errorf("%s: %t, %q", cmdline, ok, said)
+		}
+	}
+	for range 2 {
+		if ok, said := run("cmdline.new"); ok || said != triedWords+" "+update+".0\n" {
+			t.Errorf("an update: %t, %q", ok, said)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "an-id\nan-id\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

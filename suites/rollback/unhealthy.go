@@ -34,7 +34,10 @@ exit 0`
 // healthScript wants it. One of composefs without ostree has another argument.
 const deployedScript = `for word in $(cat /proc/cmdline); do case $word in ostree=*) echo yes ;; esac; done`
 
-// healthScript fails in every tree but that of the commit, and leaves word of it.
+// healthScript fails in every tree but that of the commit, and leaves word of
+// it. Before, it gives whoever waits for the end of this boot some seconds to
+// log in: a bad boot has no end that could be waited for, and of one that nobody
+// saw nobody knows that the host reboots for ever.
 const healthScript = `#!/bin/sh
 # Made by Assay.
 for word in $(cat /proc/cmdline); do
@@ -44,8 +47,22 @@ case ${root##*/} in %s.*|'') exit 0 ;; esac
 echo "` + triedWords + ` ${root##*/}"
 cat /proc/sys/kernel/random/boot_id >>` + triedFile + `
 sync
+n=0
+while [ $n -lt %d ]; do
+	grep -qa 'is-system-runnin[g]' /proc/[0-9]*/cmdline 2>/dev/null && break
+	n=$((n + 1))
+	sleep 1
+done
 exit 1
 `
+
+// lookIn bounds how long a bad boot waits for somebody to log in. Connections
+// are tried all the time, so that it takes little longer than the SSH server's
+// start; with lookInMost, whatever the host's speed, none is taken for stuck.
+const (
+	lookIn     = 20 * time.Second
+	lookInMost = 100 * time.Second
+)
 
 // What the health check leaves behind: a file of boot ids and a line in the
 // journal, as not every policy lets a health check write files.
@@ -136,6 +153,18 @@ RequiredBy=boot-complete.target
 // tries is three.
 const boots = 8
 
+// unseenWaits is how many waits for a reboot, each of them long enough for
+// several boots, may end with nobody let in.
+const unseenWaits = 2
+
+// goOn is how long a system that has ended a bad boot may take to leave it: the
+// health check was part of that boot, and what follows from it is under way. A
+// unit may take 90 seconds to stop, whatever the host's speed.
+const (
+	goOn     = time.Minute
+	stopUnit = 90 * time.Second
+)
+
 // triedLimit is for reading the kernel's part of some ten boots in the journal.
 const triedLimit = 2 * time.Minute
 
@@ -158,7 +187,7 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	if strings.TrimSpace(deployed) == "" || !commit.MatchString(was.Checksum) {
 		return check.Skipf("the host was not booted from an ostree deployment that a health check could tell from another")
 	}
-	script := fmt.Sprintf(healthScript, was.Checksum)
+	script := fmt.Sprintf(healthScript, was.Checksum, int(min(scaled(t, lookIn), lookInMost)/time.Second))
 	switch strings.TrimSpace(promise) {
 	case "greenboot":
 		if _, err := guest.Output(ctx, t, "mkdir", "-p", greenbootFolder); err != nil {
@@ -197,37 +226,49 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 // commit is a whole ostree checksum, as deployments' folders are named.
 var commit = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
+func scaled(t *check.T, d time.Duration) time.Duration {
+	return time.Duration(float64(d) * t.Scale())
+}
+
 // fallsBack waits until the system, by reboots of its own, is back in the tree
 // that was booted, and wants it to have tried the other.
 func fallsBack(ctx context.Context, t *check.T, h deployments.Host, from string, was host.Deployment) error {
-	boot, bad := from, 0
-	var err error
-	for n := 1; n <= boots; n++ {
-		err = t.AwaitReboot(ctx, boot)
+	boot, unseen := from, 0
+	bad, seen := 0, 0 // boots of the update that came to their end, boots at all
+	for ended := false; seen < boots; {
+		err := awaitReboot(ctx, t, boot, ended)
+		ended = false
 		var lost *guest.TransportError
 		var notReady *guest.NotReadyError
+		unanswered := (errors.As(err, &notReady) || errors.As(err, &lost)) && ctx.Err() == nil
 		stays := errors.Is(err, guest.ErrRebootNotSeen)
 		switch {
 		case stays && boot == from:
 			return check.Failf("the system does not go down when it is told to reboot into an update")
 		case stays: // in which tree?
-		case (errors.As(err, &lost) || errors.As(err, &notReady)) && ctx.Err() == nil:
-			t.Log("wait %d: no boot comes to its end: %v", n, err)
+		case unanswered:
+			t.Log("no boot comes to its end: %v", err)
+			if notReady != nil && notReady.Boots > 1 {
+				seen += notReady.Boots
+				continue
+			}
+			if unseen++; unseen > unseenWaits {
+				return err
+			}
 			continue
 		case err != nil:
 			return err
 		}
 		boot = t.BootID()
-		var s host.Status
-		var booted host.Deployment
-		s, booted, err = h.Booted(ctx)
+		s, booted, err := h.Booted(ctx)
 		if errors.As(err, &lost) && ctx.Err() == nil {
+			seen++
 			continue // it is going down already
 		}
 		if err != nil {
 			return err
 		}
-		t.Log("boot %d: %s", n, deployments.Describe(booted))
+		t.Log("seen after %d other boots: %s", seen, deployments.Describe(booted))
 		if deployments.Same(booted, was) {
 			if bad > 0 {
 				return nil
@@ -235,12 +276,23 @@ func fallsBack(ctx context.Context, t *check.T, h deployments.Host, from string,
 			return tried(ctx, t, s, from)
 		}
 		if stays {
-			return check.Failf("the system stays in an update that its own health check finds bad, and does not fall back to %s", deployments.Describe(was))
+			return check.FailWith(deployments.List(s), "the system stays in an update that its own health check finds bad, and does not fall back to %s", deployments.Describe(was))
 		}
+		ended = true
 		bad++
+		seen++
 	}
-	if err != nil {
-		return err
+	return check.Failf("the system rebooted %d times by itself since it was told to boot an update that its own health check finds bad, and does not fall back to %s", seen, deployments.Describe(was))
+}
+
+// awaitReboot is T.AwaitReboot. A boot that has come to its end is left soon or
+// not at all.
+func awaitReboot(ctx context.Context, t *check.T, boot string, ended bool) error {
+	if ended {
+		limit := stopUnit + scaled(t, goOn)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the system did not reboot by itself within %s", limit))
+		defer cancel()
 	}
-	return check.Failf("the system tried an update %d times that its own health check finds bad, and does not fall back to %s", boots, deployments.Describe(was))
+	return t.AwaitReboot(ctx, boot)
 }
