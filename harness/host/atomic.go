@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,6 +98,20 @@ func statusOf(ctx context.Context, c SystemContainers, name string) (Container, 
 func unknownContainer(t Tool, name string) error {
 	return &RefusedError{Tool: t, Args: []string{string(t), "status", name}, Reason: UnknownContainer,
 		Result: guest.Result{Exit: 1, Stderr: fmt.Sprintf("there is no container '%s'", name)}}
+}
+
+// Exec asks the OCI runtime that the container's unit calls: atomic itself has
+// no word for it.
+func (c atomic) Exec(ctx context.Context, name string, command ...string) (Outcome, error) {
+	s, err := c.Status(ctx, name)
+	if err != nil {
+		return Outcome{}, err
+	}
+	switch path.Base(s.Runtime) {
+	case "runc", "crun":
+		return c.do(ctx, append([]string{s.Runtime, "exec", name}, command...)...)
+	}
+	return Outcome{}, c.lacks(Operation("exec in a container of runtime \"" + s.Runtime + "\""))
 }
 
 // List asks for JSON, and takes the table of an atomic that does not know the

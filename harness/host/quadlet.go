@@ -72,6 +72,13 @@ func (c quadlet) Status(ctx context.Context, name string) (Container, error) {
 	return statusOf(ctx, c, name)
 }
 
+func (c quadlet) Exec(ctx context.Context, name string, command ...string) (Outcome, error) {
+	if err := c.checkName(name); err != nil {
+		return Outcome{}, err
+	}
+	return c.do(ctx, append([]string{"podman", "exec", name}, command...)...)
+}
+
 // quadletList prints a block of key=value for each unit file.
 const quadletList = `cd "$1" 2>/dev/null || exit 0
 for f in *.container; do

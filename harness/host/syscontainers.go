@@ -25,6 +25,10 @@ type SystemContainers interface {
 	Status(ctx context.Context, name string) (Container, error)
 	// List is every container, running or not.
 	List(ctx context.Context) ([]Container, error)
+	// Exec runs a command in the running container, as the runtime that runs it
+	// offers. What the command says is in the Outcome; one that fails is a
+	// *RefusedError.
+	Exec(ctx context.Context, name string, command ...string) (Outcome, error)
 	// Update changes image or settings (those that are set in o) and restarts.
 	Update(ctx context.Context, o ContainerOptions) (Outcome, error)
 	// Rollback returns to what was before the last Update.

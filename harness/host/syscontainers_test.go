@@ -144,6 +144,30 @@ func TestAtomicList(t *testing.T) {
 	}
 }
 
+func TestExec(t *testing.T) {
+	g := guesttest.New(t)
+	g.On("atomic", "containers", "list", guesttest.Rest).Prints(containersJSON)
+	g.On("/bin/runc", "exec", "hello", "date", "-u").Prints("today\n")
+	g.On("podman", "exec", "web", "false").Exits(1)
+	if o, err := NewContainers(Atomic, g).Exec(t.Context(), "hello", "date", "-u"); err != nil || o.Output != "today\n" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	var lacks *UnsupportedError
+	if _, err := NewContainers(Atomic, g).Exec(t.Context(), "5d", "date"); !errors.As(err, &lacks) {
+		t.Errorf("docker's container: %v", err)
+	}
+	var refused *RefusedError
+	if _, err := NewContainers(Atomic, g).Exec(t.Context(), "none", "date"); !errors.As(err, &refused) || refused.Reason != UnknownContainer {
+		t.Errorf("no container: %v", err)
+	}
+	if _, err := NewContainers(Quadlet, g).Exec(t.Context(), "web", "false"); !errors.As(err, &refused) || refused.Result.Exit != 1 {
+		t.Errorf("a command that fails: %v", err)
+	}
+	if _, err := NewContainers(Quadlet, g).Exec(t.Context(), "--all", "false"); err == nil {
+		t.Error("an option passed for a name")
+	}
+}
+
 func TestAtomicImages(t *testing.T) {
 	g := guesttest.New(t)
 	g.On("atomic", "images", "list", "--no-trunc", "--json").Prints(`[{"repo":"r.test/hello","tag":"1","id":"d7c1","created":"2026","virtual_size":"9 MB","type":"system","backend":"ostree"}]`)

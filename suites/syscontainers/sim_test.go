@@ -124,7 +124,16 @@ func option(args []string, name string) string {
 	return ""
 }
 
+// reads is what a command in a container finds where the answer is.
+func (s *sim) reads(name string) (guest.Result, error) {
+	if g := s.all[name]; g != nil && g.running {
+		return guest.Result{Stdout: "Hi " + g.receiver + "\n"}, nil
+	}
+	return guest.Result{Exit: 1, Stderr: "container " + name + " does not exist\n"}, nil
+}
+
 func (s *sim) atomic() {
+	s.On("runc", "exec", guesttest.Any, "/bin/cat", page).Does(func(c guesttest.Call) (guest.Result, error) { return s.reads(c.Args[2]) })
 	s.On("atomic", "pull", "--storage=ostree", "http:"+image).Prints("Pulling layer x\n")
 	s.On("atomic", "pull", "--storage=ostree", guesttest.Containing(nobody)).Exits(1).Says("reading manifest 1: name unknown: Unknown name\n")
 	s.On("atomic", "images", "list", guesttest.Rest).Prints(`[{"repo":"` + registry + `/assay/system","tag":"1","id":"abc","type":"system"}]`)
@@ -191,6 +200,7 @@ var environment = regexp.MustCompile(`(?m)^Environment="?RECEIVER=([^"\n]*)`)
 
 func (s *sim) quadlet() {
 	name := containerName + "-quadlet"
+	s.On("podman", "exec", name, "/bin/cat", page).Does(func(guesttest.Call) (guest.Result, error) { return s.reads(name) })
 	s.On("podman", "pull", "--quiet", image)
 	s.On("podman", "pull", "--quiet", guesttest.Containing(nobody)).Exits(125).Says("Error: initializing source: reading manifest 1: name unknown: Unknown name\n")
 	s.On("podman", "images", guesttest.Rest).Prints(registry + "/assay/system\t1\tabc\tnow\t2MB\n")

@@ -115,6 +115,30 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
+func TestExec(t *testing.T) {
+	both(t, "exec", func(tool host.Tool) []suitetest.Case {
+		run := map[host.Tool][]string{host.Atomic: {"runc", "exec", guesttest.Rest}, host.Quadlet: {"podman", "exec", guesttest.Rest}}[tool]
+		return []suitetest.Case{
+			{Name: "healthy", Guest: on(tool)},
+			{Name: "refused", Want: reports.Failed, Says: []string{"runs and answers, and no command can be run in it", "cannot setns"}, Guest: on(tool, fails("cannot setns", run...))},
+			{Name: "elsewhere", Want: reports.Failed, Says: []string{`reads "nothing" from its /tmp/www/index.html`}, Guest: on(tool, prints("nothing\n", run...))},
+			{Name: "ends the container", Want: reports.Failed, Says: []string{"after a command was run in it"}, Guest: on(tool, func(s *sim, _ *check.Env) {
+				s.On(run...).Does(func(guesttest.Call) (guestResult, error) {
+					s.mute = true
+					s.SetScale(1e-6)
+					return guestResult{Stdout: "Hi foo\n"}, nil
+				})
+			})},
+			{Name: "lost guest", Want: reports.Errored, Fault: reports.FaultInfra, Guest: on(tool, lost(run...))},
+		}
+	})
+	suitetest.Run(t, "system-containers/atomic-exec", []suitetest.Case{
+		{Name: "other runtime", Want: reports.Skipped, Says: []string{"kata"}, Guest: on(host.Atomic, func(s *sim, _ *check.Env) {
+			s.On("atomic", "containers", "list", guesttest.Rest).Prints(`[{"id":"` + containerName + `-atomic","state":"running","running":true,"runtime":"/bin/kata"}]`)
+		})},
+	})
+}
+
 func TestUninstall(t *testing.T) {
 	both(t, "uninstall", func(tool host.Tool) []suitetest.Case {
 		stop := map[host.Tool][]string{host.Atomic: {"atomic", "uninstall", guesttest.Rest}, host.Quadlet: {"systemctl", "stop", guesttest.Any}}
