@@ -127,8 +127,7 @@ func (h Host) SetTo(ctx context.Context, tree check.Tree) error {
 	}
 	var out host.Outcome
 	if h.Tool() == host.Bootc {
-		registry, _, _ := strings.Cut(trees.ImageName, "/")
-		if err := host.TrustRegistry(ctx, h.t, registry); err != nil {
+		if err := h.TrustImages(ctx); err != nil {
 			return err
 		}
 		out, err = h.Rebase(ctx, host.RebaseOptions{Target: trees.ImageName + ":" + tree.Version, Transport: "registry"})
@@ -139,6 +138,16 @@ func (h Host) SetTo(ctx context.Context, tree check.Tree) error {
 		return check.FailWith(out.Output, "%s was asked to deploy %s and changes nothing", h.Tool(), DescribeTree(tree))
 	}
 	return err
+}
+
+// TrustImages lets the host fetch the images that are served, by plain HTTP.
+func (h Host) TrustImages(ctx context.Context) error {
+	trees, err := Trees(h.t)
+	if err != nil {
+		return err
+	}
+	registry, _, _ := strings.Cut(trees.ImageName, "/")
+	return host.TrustRegistry(ctx, h.t, registry)
 }
 
 // Origin is what a deployment follows: a refspec or an image's name.

@@ -274,6 +274,54 @@ func TestRebase(t *testing.T) {
 	}
 }
 
+func TestRebaseImage(t *testing.T) {
+	served := dt.Trees().NewerImage
+	follows := func(i *host.Image, origin string) dt.Change {
+		return dt.Then(dt.Reboot, func(h *dt.Host) { h.Deployments[0].Image, h.Deployments[0].Origin = i, origin })
+	}
+	folder := func(exit int, said string) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.On("sh", "-c", folderScript, "sh", served, imageFolder, "1.2").Exits(exit).Says(said)
+		}
+	}
+	for id, to := range map[reports.CaseID]host.Image{
+		"upgrade/rebase-bootc":        {Name: served, Transport: "registry"},
+		"upgrade/rebase-folder-bootc": {Name: imageFolder + ":1.2", Transport: "oci"},
+	} {
+		whole := folder(0, "")
+		suitetest.Run(t, id, []suitetest.Case{
+			{Name: "healthy", Guest: dt.Fresh(t, dt.Images, whole, func(h *dt.Host, _ *check.Env) {
+				h.After = func(op dt.Op) {
+					if op == dt.Deploy && (h.Deployments[0].Image.Name != to.Name || !h.Deployments[0].Staged) {
+						t.Errorf("%s: staged %+v", id, h.Deployments[0].Image)
+					}
+				}
+			})},
+			{Name: "refused", Want: reports.Failed, Says: []string{"error: no such manifest"}, Guest: dt.Fresh(t, dt.Images, whole, dt.Refuse(dt.Deploy, "no such manifest"))},
+			{Name: "unreachable", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Images, whole, dt.Refuse(dt.Deploy, "Connection refused"))},
+			{Name: "nothing", Want: reports.Failed, Says: []string{"was asked to switch to " + to.Name + " and changes nothing"},
+				Guest: dt.Fresh(t, dt.Images, whole, dt.Answers(dt.Deploy, dt.Said("Image specification is unchanged.")))},
+			{Name: "stays up", Want: reports.Failed, Says: []string{"the system stays up"}, Guest: dt.Fresh(t, dt.Images, whole, func(h *dt.Host, _ *check.Env) {
+				h.OnReboot(func() error { return &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen} })
+			})},
+			{Name: "stays in the old tree", Want: reports.Failed, Says: []string{"want 1.2"}, Guest: dt.Fresh(t, dt.Images, whole, dt.Then(dt.Reboot, dt.Stays))},
+			{Name: "follows the old image", Want: reports.Failed, Says: []string{"follows example.org/os:stable by registry, want " + to.Name + " by " + to.Transport},
+				Guest: dt.Fresh(t, dt.Images, whole, follows(&host.Image{Name: "example.org/os:stable", Transport: "registry"}, ""))},
+			{Name: "follows another transport", Want: reports.Failed, Says: []string{"by dir, want "}, Guest: dt.Fresh(t, dt.Images, whole, follows(&host.Image{Name: to.Name, Transport: "dir"}, ""))},
+			{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Images, dt.NoTrees)},
+			{Name: "no bootc", Want: reports.Skipped, Says: []string{"ships no bootc"}, Guest: dt.Fresh(t, dt.Plain)},
+			{Name: "follows a repository", Want: reports.Skipped, Says: []string{"follows an ostree repository"}, Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository)},
+		})
+	}
+	suitetest.Run(t, "upgrade/rebase-folder-bootc", []suitetest.Case{
+		{Name: "derived", Want: reports.Skipped, Says: []string{"without the layers that the host has"}, Guest: dt.Fresh(t, dt.Images, func(_ *dt.Host, env *check.Env) { env.Trees.DerivedImages = true })},
+		{Name: "no skopeo", Want: reports.Skipped, Says: []string{"ships no skopeo"}, Guest: dt.Fresh(t, dt.Images, folder(127, ""))},
+		{Name: "no room", Want: reports.Skipped, Says: []string{"No space left"}, Guest: dt.Fresh(t, dt.Images, folder(1, "write: No space left on device\n"))},
+		{Name: "policy", Want: reports.Skipped, Says: []string{"policy.json takes no unsigned image from a folder"},
+			Guest: dt.Fresh(t, dt.Images, folder(0, ""), dt.Refuse(dt.Deploy, "Source image rejected: Running image rejected by policy"))},
+	})
+}
+
 func TestEtcConflict(t *testing.T) {
 	file := func(there string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {

@@ -3,6 +3,7 @@
 package deploymentstest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -256,12 +257,18 @@ func (h *Host) upgrade(args []string, stages bool) guest.Result {
 
 func (h *Host) deploy(args []string, stages bool) guest.Result {
 	revision := args[len(args)-1]
+	transport := ""
+	for _, a := range args {
+		if t, ok := strings.CutPrefix(a, "--transport="); ok {
+			transport = t
+		}
+	}
 	return h.work(Deploy, revision, func() string {
 		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer}, h.Trees.Older...) {
-			if t.Commit == revision || t.Version == revision || h.Trees.ImageName+":"+t.Version == revision {
+			if t.Commit == revision || t.Version == revision || h.Trees.ImageName+":"+t.Version == revision || transport != "" && strings.HasSuffix(revision, ":"+t.Version) {
 				out := h.stage(t, stages)
 				if i := h.Deployments[0].Image; i != nil {
-					i.Name = revision
+					i.Name, i.Transport = revision, cmp.Or(transport, i.Transport)
 				}
 				return out
 			}
