@@ -36,7 +36,8 @@ type Guest interface {
 	// and come back with a new boot id, and until the boot has finished.
 	Reboot(ctx context.Context) error
 	// AwaitReboot waits, as Reboot does, for a reboot that something else has
-	// ordered: until the guest is up with another boot id than was.
+	// ordered: until the guest is up with another boot id than was. With an empty
+	// one any boot will do: a soft reboot stays in its boot.
 	AwaitReboot(ctx context.Context, was string) error
 	// PowerCut takes the power away without a word to the guest, gives it back,
 	// and waits as Reboot does. ErrNoPower where nobody can do that.

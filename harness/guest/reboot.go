@@ -57,7 +57,7 @@ func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) 
 	return ready, err
 }
 
-// AwaitReboot waits for another boot than was. A guest that stays in that boot
+// AwaitReboot waits for another boot than was, or for any if that is empty. A guest that stays in that boot
 // gives ErrRebootNotSeen, as Reboot does.
 func (s *SSH) AwaitReboot(ctx context.Context, was string) error {
 	limit := s.downLimit + s.upLimit

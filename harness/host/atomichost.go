@@ -14,6 +14,8 @@ func (d atomicHost) Status(ctx context.Context) (Status, error) {
 
 func (d atomicHost) Upgrade(ctx context.Context, o UpgradeOptions) (Outcome, error) {
 	switch {
+	case o.SoftReboot:
+		return Outcome{}, d.lacks("upgrade for a soft reboot")
 	case o.Check:
 		return Outcome{}, d.lacks("upgrade --check")
 	case o.DownloadOnly, o.FromDownloaded:

@@ -34,7 +34,7 @@ func (d bootc) Upgrade(ctx context.Context, o UpgradeOptions) (Outcome, error) {
 		return Outcome{}, d.lacks("upgrade --install")
 	}
 	return d.do(ctx, !o.Check, o.Reboot, flags("bootc upgrade", o.Check, "--check", o.DownloadOnly, "--download-only",
-		o.FromDownloaded, "--from-downloaded", o.Reboot, "--apply")...)
+		o.FromDownloaded, "--from-downloaded", o.Reboot, "--apply", o.SoftReboot, "--soft-reboot=required")...)
 }
 
 func (d bootc) Rollback(ctx context.Context, o RollbackOptions) (Outcome, error) {

@@ -73,6 +73,9 @@ type UpgradeOptions struct {
 	Install, Uninstall []string
 	// Reboot lets the tool reboot the guest (see Outcome.Rebooting).
 	Reboot bool
+	// SoftReboot makes the new tree the root of the next soft reboot, which is
+	// left to be ordered. A tree that wants a whole one is refused.
+	SoftReboot bool
 }
 
 // RollbackOptions say how to roll back.

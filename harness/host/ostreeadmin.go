@@ -45,6 +45,8 @@ func (d ostreeAdmin) Status(ctx context.Context) (Status, error) {
 
 func (d ostreeAdmin) Upgrade(ctx context.Context, o UpgradeOptions) (Outcome, error) {
 	switch {
+	case o.SoftReboot:
+		return Outcome{}, d.lacks("upgrade for a soft reboot")
 	case o.Check:
 		return Outcome{}, d.lacks("upgrade --check")
 	case o.Preview:

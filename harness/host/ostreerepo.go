@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +63,13 @@ func Fsck(ctx context.Context, g guest.Guest) error {
 		return c.refused(args, r)
 	}
 	return nil
+}
+
+// PrepareSoftReboot makes the deployment of that index the root of the next soft
+// reboot, which is left to be ordered (`systemctl soft-reboot`).
+func PrepareSoftReboot(ctx context.Context, g guest.Guest, index int) error {
+	_, err := cli{tool: OSTree, g: g}.do(ctx, "ostree", "admin", "prepare-soft-reboot", strconv.Itoa(index))
+	return err
 }
 
 // fsckSound wants the words of success, too: an fsck that was killed half-way

@@ -70,6 +70,23 @@ func TestFsck(t *testing.T) {
 	}
 }
 
+func TestPrepareSoftReboot(t *testing.T) {
+	g := guesttest.New(t)
+	g.On("ostree", "admin", "prepare-soft-reboot", "0").Prints("").Then().Says("error: Unknown \"admin\" subcommand 'prepare-soft-reboot'\n").Exits(1).Then().
+		Says("error: Cannot soft-reboot to deployment with different kernel state\n").Exits(1)
+	if err := PrepareSoftReboot(t.Context(), g, 0); err != nil {
+		t.Error(err)
+	}
+	var lacks *UnsupportedError
+	if err := PrepareSoftReboot(t.Context(), g, 0); !errors.As(err, &lacks) {
+		t.Errorf("an old ostree: %v", err)
+	}
+	var refused *RefusedError
+	if err := PrepareSoftReboot(t.Context(), g, 0); !errors.As(err, &refused) || refused.Reason != WholeReboot {
+		t.Errorf("another kernel: %v", err)
+	}
+}
+
 func TestConfigDiff(t *testing.T) {
 	g := guesttest.New(t)
 	g.On("ostree", "admin", "config-diff").Prints("M    hosts\nA    a b.conf\nD    old\n").Then().Prints("?  x\n").Then().Exits(1)

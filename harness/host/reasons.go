@@ -29,6 +29,7 @@ var known = []struct {
 		`Hardlinking .*: File exists|is in package \S+ too`)},
 	{Older, regexp.MustCompile(`chronologically older`)},
 	{StagedFirst, regexp.MustCompile(`Staged deployment \(remove with cleanup`)},
+	{WholeReboot, regexp.MustCompile(`not soft-reboot capable|[Ss]oft.reboot.*different kernel|different kernel.*[Ss]oft.reboot`)},
 	{NoRollback, regexp.MustCompile(`[Nn]o rollback|Rollback is not container image based|No previous deployment|previous deployment to rollback`)},
 	{Unlocked, regexp.MustCompile(`already (?:in )?unlocked`)},
 	{NoChange, regexp.MustCompile(`Old and new refs are equal|refspecs? (?:are|is) equal|is already present|is already installed|already (?:enabled|disabled)|Override already exists`)},

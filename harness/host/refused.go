@@ -69,6 +69,8 @@ const (
 	Locked Reason = "locked"
 	// Unlocked: the deployment is unlocked already.
 	Unlocked Reason = "unlocked"
+	// WholeReboot: the tree is not one that a soft reboot can go into.
+	WholeReboot Reason = "whole-reboot"
 	// Unreachable: the server does not answer; with the harness's own servers
 	// that is no fault of the image.
 	Unreachable Reason = "unreachable"

@@ -52,6 +52,9 @@ func roStatusOf(ctx context.Context, c cli, command ...string) (Status, error) {
 }
 
 func (d rpmOSTree) Upgrade(ctx context.Context, o UpgradeOptions) (Outcome, error) {
+	if o.SoftReboot {
+		return Outcome{}, d.lacks("upgrade for a soft reboot")
+	}
 	if o.FromDownloaded {
 		// What was downloaded is deployed without asking a server.
 		return d.do(ctx, true, o.Reboot, flags("rpm-ostree upgrade", o.AllowDowngrade, "--allow-downgrade", true, "--cache-only", o.Reboot, "--reboot")...)

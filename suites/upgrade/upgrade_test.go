@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -98,6 +99,52 @@ func TestRebootOption(t *testing.T) {
 			{Name: "refused", Want: reports.Failed, Guest: dt.Fresh(t, tools, dt.Refuse(dt.Upgrade, "no"))},
 		})
 	}
+}
+
+func TestSoftReboot(t *testing.T) {
+	const offered = "bootc=1\nostree=1\n"
+	// offers is a host that offers soft reboots, and does what is asked.
+	offers := func(does func(h *dt.Host)) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.SetScale(1e-6)
+			count := h.On("sh", "-c", softRebootScript, "sh").Prints("count=0\n" + offered)
+			h.On("ostree", "admin", "prepare-soft-reboot", "0")
+			h.On("systemctl", "soft-reboot").Does(func(guesttest.Call) (guest.Result, error) {
+				if does != nil {
+					does(h)
+					count.Prints("count=1\n" + offered)
+				}
+				return guest.Result{}, &guest.TransportError{Op: "run", Err: errors.New("EOF")}
+			})
+		}
+	}
+	good := offers((*dt.Host).SoftReboot)
+	says := func(out string, exit int) dt.Change {
+		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", softRebootScript, "sh").Prints(out).Exits(exit) }
+	}
+	for _, tools := range [][]host.Tool{dt.Fedora, dt.Plain, dt.Images} {
+		suitetest.Run(t, "upgrade/soft-reboot", []suitetest.Case{
+			{Name: "healthy", Guest: dt.Fresh(t, tools, good)},
+			{Name: "old tree", Want: reports.Failed, Says: []string{"the system booted 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, tools, good, dt.Then(dt.Reboot, dt.Stays))},
+			{Name: "stays up", Want: reports.Failed, Says: []string{"told to reboot softly, and stays up"}, Guest: dt.Fresh(t, tools, offers(nil))},
+			{Name: "whole reboot", Want: reports.Failed, Says: []string{"rebooted the whole machine"}, Guest: dt.Fresh(t, tools, offers(func(h *dt.Host) { _ = h.Reboot(t.Context()) }))},
+			{Name: "refused", Want: reports.Failed, Says: []string{"systemctl soft-reboot fails: denied"}, Guest: dt.Fresh(t, tools, good, func(h *dt.Host, _ *check.Env) {
+				h.On("systemctl", "soft-reboot").Exits(1).Says("denied\n")
+			})},
+			{Name: "nothing", Want: reports.Failed, Says: []string{"finds nothing to upgrade to"}, Guest: dt.Fresh(t, tools, good, dt.Answers(dt.Upgrade, dt.Said("No upgrade available.\nNo update available.")))},
+			{Name: "upgrade refused", Want: reports.Failed, Guest: dt.Fresh(t, tools, good, dt.Refuse(dt.Upgrade, "no"))},
+			{Name: "old systemd", Want: reports.Skipped, Says: []string{"ships no systemd that reboots softly"}, Guest: dt.Fresh(t, tools, says("", 127))},
+			{Name: "not counted", Want: reports.Skipped, Says: []string{"does not count soft reboots"}, Guest: dt.Fresh(t, tools, says("count=\n"+offered, 0))},
+			{Name: "not offered", Want: reports.Skipped, Says: []string{"soft-reboot"}, Guest: dt.Fresh(t, tools, says("count=0\n", 0))},
+		})
+	}
+	suitetest.Run(t, "upgrade/soft-reboot", []suitetest.Case{
+		{Name: "another kernel", Want: reports.Skipped, Says: []string{"the update wants a whole reboot: error: Cannot soft-reboot"}, Guest: dt.Fresh(t, dt.Plain, good, func(h *dt.Host, _ *check.Env) {
+			h.On("ostree", "admin", "prepare-soft-reboot", "0").Exits(1).Says("error: Cannot soft-reboot to deployment with different kernel state\n")
+		})},
+		{Name: "another kernel, bootc", Want: reports.Skipped, Says: []string{"wants a whole reboot"},
+			Guest: dt.Fresh(t, dt.Images, good, dt.Refuse(dt.Upgrade, "Soft reboot was required but staged deployment is not soft-reboot capable"))},
+	})
 }
 
 func TestCheckOnly(t *testing.T) {

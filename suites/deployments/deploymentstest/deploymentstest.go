@@ -382,6 +382,13 @@ func (h *Host) uninstall(args []string) guest.Result {
 	})
 }
 
+// SoftReboot enters the first deployment without a new boot.
+func (h *Host) SoftReboot() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.restart()
+}
+
 // restart boots the first deployment. What was staged makes everything but it
 // and the one booted before go, pinned ones apart.
 func (h *Host) restart() {
