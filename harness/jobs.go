@@ -110,6 +110,17 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	}
 
 	began := time.Now()
+	// Before there is a guest: an update is derived in a guest of its own, which
+	// would wait for the room that this one holds.
+	if err := s.trees.prepare(ctx, checks); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		for _, r := range checks {
+			spoil(r, "", fmt.Sprintf("no trees to upgrade to could be had: %v", err), time.Since(began))
+		}
+		return spoiled
+	}
 	i, forked, err := s.guestFor(ctx, j, attempt)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -146,15 +157,7 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 	if s.tools != nil {
 		i.env.Tools = s.tools.names
 	}
-	if err := s.trees.offer(ctx, i, checks); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		for _, r := range checks {
-			spoil(r, i.name, fmt.Sprintf("no trees to upgrade to could be had: %v", err), time.Since(began))
-		}
-		return spoiled
-	}
+	s.trees.offer(i, checks)
 
 	mark := i.console.Mark()
 	endSpan := s.span("suite", j.Key, i.name, fmt.Sprintf("%s in %s", j.Key, i.name))

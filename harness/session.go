@@ -113,7 +113,7 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 	if s.services, err = newServices(s.treeRepo(), opt.UpdateImage, opt.Log); err != nil {
 		return nil, &InfraError{err}
 	}
-	s.states, s.trees = newStates(s), &treeSource{s: s}
+	s.states, s.trees = newStates(s), newTreeSource(s)
 	s.memory = loadDurations(filepath.Join(opt.Cache, "durations.json"))
 	return s, nil
 }

@@ -96,7 +96,7 @@ func TestUpgradedStateIsMadeOnce(t *testing.T) {
 func deriveInstead(t *testing.T, s *session) {
 	t.Helper()
 	s.opt.UpdateRepo = ""
-	s.trees = &treeSource{s: s}
+	s.trees = newTreeSource(s)
 	s.services.handlers[updatesPort] = trees.Handler(s.treeRepo())
 	delete(s.states.made, check.Upgraded)
 	snap, err := s.states.get(t.Context(), check.Upgraded)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"assay/fixtures/treeimage"
@@ -17,12 +18,19 @@ import (
 
 // treeSource has the trees to upgrade to, made when the first guest needs them.
 type treeSource struct {
-	s *session
+	s    *session
+	make func(context.Context) (*check.Trees, error)
 
 	mu    sync.Mutex
 	got   *check.Trees
 	none  *noTreesError
 	tries int
+}
+
+func newTreeSource(s *session) *treeSource {
+	ts := &treeSource{s: s}
+	ts.make = ts.readOrDerive
+	return ts
 }
 
 // checkUpdates reads what was given to upgrade to before anything boots.
@@ -75,7 +83,7 @@ func (ts *treeSource) get(ctx context.Context) (*check.Trees, error) {
 	return got, nil
 }
 
-func (ts *treeSource) make(ctx context.Context) (*check.Trees, error) {
+func (ts *treeSource) readOrDerive(ctx context.Context) (*check.Trees, error) {
 	s := ts.s
 	s.mu.Lock()
 	m := s.run.Image
@@ -176,24 +184,29 @@ func (s *session) lack(r check.Registered, e check.Event) string {
 	return s.services.images.lackedSince(e.Started)
 }
 
-// offer tells a guest's checks which trees there are, when one of them asks.
-func (ts *treeSource) offer(ctx context.Context, i *instance, checks []check.Registered) error {
-	needed := false
-	for _, r := range checks {
-		needed = needed || usesTrees(r)
-	}
-	if !needed {
+// prepare makes the trees when one of the checks asks for them. That there are
+// none is no error. Whoever calls it holds no room on the host.
+func (ts *treeSource) prepare(ctx context.Context, checks []check.Registered) error {
+	if !slices.ContainsFunc(checks, usesTrees) {
 		return nil
 	}
-	t, err := ts.get(ctx)
+	_, err := ts.get(ctx)
 	var none *noTreesError
-	switch {
-	case errors.As(err, &none):
-		i.env.NoTrees = err.Error()
-	case err != nil:
-		return err
-	default:
-		i.env.Trees = t
+	if errors.As(err, &none) {
+		return nil
 	}
-	return nil
+	return err
+}
+
+// offer tells a guest's checks which trees were prepared for them.
+func (ts *treeSource) offer(i *instance, checks []check.Registered) {
+	if !slices.ContainsFunc(checks, usesTrees) {
+		return
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	i.env.Trees = ts.got
+	if ts.none != nil {
+		i.env.NoTrees = ts.none.Error()
+	}
 }
