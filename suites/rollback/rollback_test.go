@@ -258,7 +258,8 @@ case "$*" in
 	echo " -3 ` + ids[0] + ` Sat 2026-11-21"; echo "-2 ` + ids[1] + ` Sat"; echo "-1 ` + ids[2] + ` Sat"; echo " 0 ` + ids[3] + ` Sat" ;;
 *"-b ` + ids[3] + ` _TRANSPORT=kernel") echo "Kernel command line: root=UUID=x ostree=/ostree/boot.1/os/k/0 ro" ;;
 *"-b ` + ids[2] + ` _TRANSPORT=kernel") echo "Command line: ostree=/ostree/boot.0/os/k/0"; echo "Kernel command line: ostree=/no" ;;
-*"-b ` + ids[2] + `") echo "` + triedWords + ` x.0" ;;
+*"-b ` + ids[2] + ` -u greenboot-healthcheck.service -u assay-health.service") echo "` + triedWords + ` x.0" ;;
+*"-b ` + ids[3] + `") echo "core : COMMAND=/bin/sh -c ... ` + triedWords + `" ;; # sudo's, of the question
 esac
 `
 	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(journal), 0o755); err != nil {

@@ -72,8 +72,9 @@ const (
 )
 
 // triedScript prints what is left of the boots after boot $1 (without dashes):
-// the ids in file $2, and of the journal's boots the words $3 and the tree that
-// the kernel was told to boot.
+// the ids in file $2, and of the journal's boots the words $3 of whoever runs
+// health checks (anybody else's may be sudo's, which logs this very script) and
+// the tree that the kernel was told to boot.
 const triedScript = `
 command -v journalctl >/dev/null || exit 127
 sed 's/^/recorded=/' "$2" 2>/dev/null
@@ -82,7 +83,7 @@ for id in $(journalctl --no-pager --list-boots 2>/dev/null | grep -oE '(^| )[0-9
 	if [ "$id" = "$1" ]; then later=1; echo "from=$id"; continue; fi
 	[ -n "$later" ] || continue
 	echo "boot=$id"
-	journalctl --no-pager -q -o cat -b "$id" 2>/dev/null | grep -F -m 1 -e "$3" | sed 's/^/bad=/'
+	journalctl --no-pager -q -o cat -b "$id" -u greenboot-healthcheck.service -u ` + countingUnit + ` 2>/dev/null | grep -F -m 1 -e "$3" | sed 's/^/bad=/'
 	journalctl --no-pager -q -o cat -b "$id" _TRANSPORT=kernel 2>/dev/null | grep -m 1 'ommand line: ' | grep -oE 'ostree=[^ ]+' | sed 's/^/root=/'
 done
 exit 0`
