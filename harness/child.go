@@ -49,6 +49,8 @@ type guestAccess struct {
 	PrivateKey string  `json:"private_key"` // OpenSSH PEM
 	HostKey    string  `json:"host_key"`    // authorized_keys form
 	Scale      float64 `json:"scale"`
+	// BootID is the boot of a guest that was restored after it.
+	BootID string `json:"boot_id,omitempty"`
 }
 
 // config turns the access into what the SSH client needs.
@@ -124,7 +126,7 @@ func child(ctx context.Context, in io.Reader, out, log io.Writer) error {
 	wait, stop := context.WithTimeout(ctx, time.Duration(connectLimit*spec.Guest.Scale))
 	var g *guest.SSH
 	if spec.Forked {
-		g, err = guest.Resume(wait, cfg)
+		g, err = guest.Resume(wait, cfg, spec.Guest.BootID)
 	} else {
 		g, _, err = guest.Await(wait, cfg, nil)
 	}

@@ -117,7 +117,7 @@ func (i *instance) resume(ctx context.Context) (*guest.SSH, error) {
 	if err != nil {
 		return nil, err
 	}
-	return guest.Resume(ctx, cfg)
+	return guest.Resume(ctx, cfg, i.access.BootID)
 }
 
 func (i *instance) ssh() (guest.SSHConfig, error) {
@@ -202,6 +202,7 @@ func (s *session) fork(ctx context.Context, from *snapshot, name string, lease *
 	}()
 	i.seed = from.seed
 	i.access = i.seed.access(s.scale)
+	i.access.BootID = from.bootID
 	i.overlay = filepath.Join(i.scratch, "disk.qcow2")
 	if err = disk.Overlay(ctx, i.overlay, from.overlay, "qcow2", 0); err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type snapshot struct {
 	overlay string
 	seed    *seed
 	env     check.Env
+	bootID  string
 }
 
 // states are the saved guests of a run, each made at most once.
@@ -90,7 +91,7 @@ func (st *states) save(ctx context.Context, i *instance, g *guest.SSH, state che
 	if err != nil {
 		return nil, errors.Join(err, i.close())
 	}
-	snap := &snapshot{state: state, saved: saved, scratch: i.scratch, overlay: i.overlay, seed: i.seed, env: i.env}
+	snap := &snapshot{state: state, saved: saved, scratch: i.scratch, overlay: i.overlay, seed: i.seed, env: i.env, bootID: g.BootID()}
 	i.machine = nil // it is in the file now
 	return snap, errors.Join(i.file.Close(), i.lease.Release())
 }

@@ -205,9 +205,12 @@ func TestImage(t *testing.T) {
 	if _, err := g.Journal(ctx, guest.JournalQuery{Boot: -1}); !errors.Is(err, guest.ErrNoJournal) {
 		t.Errorf("the boot before the first: %v", err)
 	}
-	if again, err := guest.Resume(ctx, cfg); err != nil || again.BootID() != g.BootID() {
+	if again, err := guest.Resume(ctx, cfg, g.BootID()); err != nil {
 		t.Errorf("resumed: %v", err)
 	} else {
+		if clock, err := guest.Output(ctx, again, "date", "+%s"); err != nil || clock == "" {
+			t.Errorf("the first command after a resume: %q, %v", clock, err)
+		}
 		again.Close()
 	}
 	if home, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", "echo $HOME; id -un"}, User: "nobody"}); err != nil || !strings.HasSuffix(home.Line(), "nobody") {

@@ -83,14 +83,18 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 		if err != nil {
 			return Result{}, s.transport(op, err)
 		}
-		words := append(prefix, "env", callEnv+"="+call)
+		words := append(slices.Clone(prefix), "env", callEnv+"="+call)
 		if _, ok := c.Env["LC_ALL"]; !ok {
 			words = append(words, "LC_ALL=C")
 		}
 		for _, k := range sortedKeys(c.Env) {
 			words = append(words, k+"="+c.Env[k])
 		}
-		line := shellescape.QuoteCommand(append(words, c.Args...))
+		words, clocks, err := s.withClock(ctx, l, prefix, append(words, c.Args...))
+		if err != nil {
+			return Result{}, s.transport(op, err)
+		}
+		line := shellescape.QuoteCommand(words)
 		exit, signal, err := s.do(ctx, l, request{line: line, stdin: c.Stdin, stdout: out, stderr: errs, limit: limit})
 		if errors.Is(err, errNoSession) && try == 1 && ctx.Err() == nil {
 			l.close(err)
@@ -98,6 +102,11 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 		}
 		r := Result{Exit: exit, Signal: signal, Stdout: out.text(), Stderr: errs.text(), Truncated: out.full() || errs.full()}
 		switch {
+		case err == nil && clocks:
+			if err := s.clockSet(r); err != nil {
+				return Result{}, s.transport(op, err)
+			}
+			return r, nil
 		case err == nil:
 			return r, nil
 		case errors.Is(err, errTimeout):
@@ -175,7 +184,7 @@ func (s *SSH) as(ctx context.Context, l *link, user string) ([]string, error) {
 		if err := s.needSudo(ctx, l); err != nil {
 			return nil, err
 		}
-		words = []string{"sudo", "-n", "--"}
+		words = s.asRoot()
 	}
 	if user != "root" {
 		words = append(words, "runuser", "-u", user, "--")

@@ -75,6 +75,8 @@ type SSH struct {
 	lost error
 	// sudo is true once it is known that sudo works, or is not needed.
 	sudo, root bool
+	// stoodStill is true until the clock of a restored guest is set.
+	stoodStill bool
 }
 
 // SSH is a Guest.

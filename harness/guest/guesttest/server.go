@@ -107,7 +107,9 @@ func NewServer(t testing.TB) *Server {
 	bin := filepath.Join(s.Dir, "bin")
 	for name, script := range map[string]string{
 		// -n -- COMMAND
-		"sudo":    `shift 2; exec "$@"`,
+		"sudo": `shift 2; exec "$@"`,
+		// The clock of whoever runs the tests stays as it is.
+		"date":    `[ "$1" = -s ] || exec /bin/date "$@"`,
 		"runuser": `[ "$1" = -u ] || exit 1; export ASSAY_TEST_USER="$2"; shift 3; exec "$@"`,
 	} {
 		s.Program(name, script)
@@ -397,10 +399,6 @@ func (s *Server) exec(e *Exec) {
 	switch {
 	case strings.Contains(e.Line, "/proc/sys/kernel/random/boot_id"):
 		fmt.Fprintln(e.Stdout, s.BootID())
-		if strings.Contains(e.Line, "&& sudo ") && sw.NoSudo {
-			fmt.Fprintln(e.Stderr, "sudo: a password is required")
-			e.Exit = 1
-		}
 	case strings.Contains(e.Line, "/run/nologin"):
 		s.until(e, func(sw Switches) bool { return !sw.NoLogin })
 	case strings.Contains(e.Line, "is-system-running"):
