@@ -84,9 +84,9 @@ type NotReadyError struct {
 	// Waited is how long the wait took, Cause why it ended.
 	Waited time.Duration
 	Cause  error
-	// Boots is how many different boots let somebody in meanwhile, that which
-	// the guest was to leave not counted: above 1 the guest reboots by itself.
-	Boots int
+	// Boots are the ids of the boots that let somebody in meanwhile, each once and
+	// without that which the guest was to leave: with two the guest reboots by itself.
+	Boots []string
 }
 
 func (e *NotReadyError) Error() string {
@@ -102,8 +102,8 @@ func (e *NotReadyError) Error() string {
 	if e.Detail != "" {
 		s += " (" + e.Detail + ")"
 	}
-	if e.Boots > 1 {
-		s += fmt.Sprintf(", and it rebooted by itself: %d boots were seen", e.Boots)
+	if len(e.Boots) > 1 {
+		s += fmt.Sprintf(", and it rebooted by itself: %d boots were seen", len(e.Boots))
 	}
 	if e.Last != nil {
 		s += ": " + e.Last.Error()
@@ -188,7 +188,7 @@ func (w *wait) failed(st Stage, err error) {
 // notReady is the error for a wait that is over.
 func (w *wait) notReady(ctx context.Context) error {
 	return &NotReadyError{Guest: w.s.cfg.Name, Stage: w.stage, Last: w.last[w.stage], Detail: w.detail,
-		Banner: w.ready.BannerText, Waited: time.Since(w.start), Cause: ended(ctx), Boots: len(w.boots)}
+		Banner: w.ready.BannerText, Waited: time.Since(w.start), Cause: ended(ctx), Boots: w.boots}
 }
 
 func (w *wait) run(ctx context.Context) error {
@@ -299,10 +299,14 @@ func (w *wait) settle(ctx context.Context, l *link) error {
 		return err
 	}
 	id := bootIDOf(r)
-	if w.notBoot != "" && id == w.notBoot {
+	switch {
+	case w.notBoot == "":
+	case id == w.notBoot:
 		return errOldBoot
+	case id == "": // it may be the old boot, which kills what runs in it
+		return fmt.Errorf("the guest does not tell its boot id: %s", r.Said())
 	}
-	if !slices.Contains(w.boots, id) {
+	if id != "" && !slices.Contains(w.boots, id) {
 		w.boots = append(w.boots, id)
 	}
 	if w.ready.Login.IsZero() {

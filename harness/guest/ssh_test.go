@@ -209,7 +209,28 @@ func TestAwaitRebootCountsBoots(t *testing.T) {
 	was := g.BootID()
 	srv.Restart()
 	var nr *guest.NotReadyError
-	if err := g.AwaitReboot(t.Context(), was); !errors.As(err, &nr) || nr.Boots != 4 || !strings.Contains(err.Error(), "4 boots were seen") {
+	if err := g.AwaitReboot(t.Context(), was); !errors.As(err, &nr) || len(nr.Boots) != 4 || nr.Boots[3] != srv.BootID() || !strings.Contains(err.Error(), "4 boots were seen") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAwaitRebootWantsABootID: a guest whose commands are killed as it goes down
+// is in no new boot.
+func TestAwaitRebootWantsABootID(t *testing.T) {
+	t.Parallel()
+	srv := guesttest.NewServer(t)
+	g := await(t, srv.Config())
+	srv.On(func(e *guesttest.Exec) bool {
+		if strings.Contains(e.Line, "boot_id") {
+			e.Exit = 143
+			return true
+		}
+		return false
+	})
+	guest.SetRebootLimits(g, 300*time.Millisecond, 700*time.Millisecond)
+	was := g.BootID()
+	var nr *guest.NotReadyError
+	if err := g.AwaitReboot(t.Context(), was); !errors.As(err, &nr) || len(nr.Boots) != 0 || !strings.Contains(err.Error(), "does not tell its boot id") {
 		t.Errorf("got %v", err)
 	}
 }

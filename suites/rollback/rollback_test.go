@@ -106,7 +106,7 @@ func TestWithoutAnother(t *testing.T) {
 func TestUnhealthy(t *testing.T) {
 	promise := func(who string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
-			h.On("sh", "-c", promiseScript, "sh").Prints(who + "\n")
+			h.On("sh", "-c", promiseScript, "sh").Prints(who + "\n") // and how many tries
 			h.On("sh", "-c", deployedScript, "sh").Prints("yes\n")
 			h.On("sh", "-c", triedScript, guesttest.Rest).Prints("from=0\nboot=1\nroot=ostree=/ostree/boot.0/os/a/1\n")
 			h.On("mkdir", "-p", greenbootFolder)
@@ -133,14 +133,62 @@ func TestUnhealthy(t *testing.T) {
 	traces := func(out string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", triedScript, guesttest.Rest).Prints(out) }
 	}
-	// Each wait sees so many boots, none of which comes to its end.
+	waited := func(boots ...string) error {
+		return &guest.TransportError{Op: "reconnect", Err: &guest.NotReadyError{Guest: "fake", Boots: boots}}
+	}
+	// Each wait sees so many boots, none of which comes to its end: after the first
+	// wait, the first is that in which the wait before ended.
 	loops := func(seen int) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
+			n := 1
 			h.OnReboot(func() error {
-				return &guest.TransportError{Op: "reconnect", Err: &guest.NotReadyError{Guest: "fake", Boots: seen}}
+				var ids []string
+				for range seen {
+					ids = append(ids, strconv.Itoa(n))
+					n++
+				}
+				if seen > 1 {
+					n--
+				}
+				return waited(ids...)
 			})
 		}
 	}
+	// steps are how the waits for a reboot end, one after the other: in a deployment
+	// (nil for the update, back for the tree of before) or not.
+	back := errors.New("back")
+	steps := func(steps ...error) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.OnReboot(func() error {
+				err := steps[0]
+				steps = append(steps[1:], waited()) // the last for ever
+				if err != nil && !errors.Is(err, back) {
+					return err
+				}
+				if h.Deployments[0].Checksum == h.Trees.Newer.Commit == errors.Is(err, back) {
+					slices.Reverse(h.Deployments)
+				}
+				for i := range h.Deployments {
+					h.Deployments[i].Booted, h.Deployments[i].Staged = i == 0, false
+				}
+				return nil
+			})
+		}
+	}
+	// From that boot on, so many questions for the status are answered like this.
+	answers := func(boot, times int, r guest.Result, err error) dt.Change {
+		return func(h *dt.Host, _ *check.Env) {
+			h.On("rpm-ostree", "status", "--json").Does(func(guesttest.Call) (guest.Result, error) {
+				if strings.HasSuffix(h.BootID(), strconv.Itoa(boot)) && times > 0 {
+					times--
+					return r, err
+				}
+				return guest.Result{Stdout: hosttest.Output(t, host.RPMOSTree, h.Deployments)}, nil
+			})
+		}
+	}
+	noDaemon := guest.Result{Exit: 1, Stderr: "Failed to start rpm-ostreed.service: Transaction for rpm-ostreed.service/start is destructive\nerror: Loading sysroot: exit status: 1\n"}
+	stays := &guest.TransportError{Op: "await a reboot", Err: guest.ErrRebootNotSeen}
 	// The first waits end with no boot that comes to its end.
 	unseen := func(waits int) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
@@ -152,19 +200,20 @@ func TestUnhealthy(t *testing.T) {
 			})
 		}
 	}
-	for _, who := range []string{"greenboot", "counting"} {
+	for _, who := range []string{"greenboot 3", "counting 3"} {
 		suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
 			{Name: who, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(3))},
-			{Name: "never", Want: reports.Failed, Says: []string{"rebooted 8 times by itself"}, Guest: dt.Fresh(t, dt.Fedora, promise(who))},
+			{Name: "never", Want: reports.Failed, Says: []string{"rebooted 9 times by itself"}, Guest: dt.Fresh(t, dt.Fedora, promise(who))},
 			{Name: "not tried", Want: reports.Failed, Says: []string{"never tried"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1))},
 			{Name: "bad boots end unseen", Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1), traces("recorded=id\nrecorded=id\n"))},
 			{Name: "seen in the journal", Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(1), traces("from=0\nboot=1\nbad=assay finds\nboot=2\n"))},
 			{Name: "other trees in the journal", Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(2), traces("from=0\nboot=1\nroot=ostree=/a/0\nboot=2\nroot=ostree=/a/1\n"))},
 			{Name: "no traces", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"cannot tell whether"}, Guest: dt.Fresh(t, dt.Fedora, promise(who), falls(1), traces("boot=1\n"))},
 			{Name: "never comes back", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, promise(who), unseen(100))},
-			{Name: "boots for ever, unseen at their end", Want: reports.Failed, Says: []string{"rebooted 10 times by itself", "fall back to 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, dt.Plain, promise(who), loops(5))},
-			{Name: "one boot that does not end", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Plain, promise(who), loops(1))},
-			{Name: "always going down when asked", Want: reports.Failed, Says: []string{"rebooted 8 times by itself"}, Guest: dt.Fresh(t, dt.Plain, promise(who), func(h *dt.Host, _ *check.Env) {
+			{Name: "boots for ever, unseen at their end", Want: reports.Failed, Says: []string{"rebooted 13 times by itself", "fall back to 1 (bbbbbbbbbbbb)"}, Guest: dt.Fresh(t, dt.Plain, promise(who), loops(5))},
+			{Name: "boots for ever, one to a wait", Want: reports.Failed, Says: []string{"rebooted 9 times by itself"}, Guest: dt.Fresh(t, dt.Plain, promise(who), loops(1))},
+			{Name: "one boot that does not end", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Plain, promise(who), steps(waited("1"), waited("1"), waited("1"), waited("1"), back))},
+			{Name: "always going down when asked", Want: reports.Failed, Says: []string{"rebooted 9 times by itself"}, Guest: dt.Fresh(t, dt.Plain, promise(who), func(h *dt.Host, _ *check.Env) {
 				asked := 0
 				h.On("sh", "-c", guesttest.Containing("ostree admin status")).Does(func(guesttest.Call) (guest.Result, error) {
 					if asked++; asked > 4 {
@@ -191,14 +240,28 @@ func TestUnhealthy(t *testing.T) {
 		})
 	}
 	suitetest.Run(t, "rollback/unhealthy", []suitetest.Case{
+		{Name: "boots seen by two waits", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 5"), traces("recorded=id\n"), steps(waited("1", "2", "3"), waited("3", "4", "5"), waited("5", "6", "7"), back))},
+		{Name: "many boots, and the last is asked", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), traces("recorded=id\n"), steps(waited("1", "2", "3", "4"), waited("5", "6", "7", "8"), back))},
+		{Name: "slow to go down and come up", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, waited(), nil, waited(), nil, waited(), nil, waited(), back))},
+		{Name: "seldom seen", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(waited(), waited(), nil, waited(), waited(), waited("1"), waited(), waited(), back))},
+		{Name: "many tries", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 10"), falls(12))},
+		{Name: "counts many tries", Guest: dt.Fresh(t, dt.Fedora, promise("counting 8"), falls(9))},
+		{Name: "too many tries", Want: reports.Skipped, Says: []string{"after 11 tries, and there is time for 10"}, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 11"))},
+		{Name: "no number", Want: reports.Skipped, Says: []string{"after 99999999999999999999 tries"}, Guest: dt.Fresh(t, dt.Fedora, promise("counting 99999999999999999999"))},
+		{Name: "refuses as it goes down", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, nil, back), answers(2, 1, noDaemon, nil))},
+		{Name: "kills what it is asked with", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, nil, back), answers(3, 1, guest.Result{}, &guest.CommandError{Args: []string{"sh"}, Result: guest.Result{Exit: -1, Signal: "TERM"}}))},
+		{Name: "does not answer as it goes down", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, nil, back), answers(3, 1, guest.Result{}, &guest.TimeoutError{Op: "rpm-ostree status"}))},
+		{Name: "refused and back", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, back, stays), answers(3, 1, noDaemon, nil))},
+		{Name: "refuses and stays", Want: reports.Failed, Says: []string{"Loading sysroot"}, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, stays), answers(2, 9, noDaemon, nil))},
+		{Name: "refused in an update that stays", Want: reports.Failed, Says: []string{"stays in an update"}, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, stays), answers(2, 1, noDaemon, nil))},
 		{Name: "no promise", Want: reports.Skipped, Says: []string{"neither greenboot nor counted boots"}, Guest: dt.Fresh(t, dt.Fedora, promise(""))},
-		{Name: "composefs", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot"), func(h *dt.Host, _ *check.Env) {
+		{Name: "composefs", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), func(h *dt.Host, _ *check.Env) {
 			h.On("sh", "-c", deployedScript, "sh")
 		})},
-		{Name: "other checksum", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, []host.Tool{host.Bootc}, promise("greenboot"), func(h *dt.Host, _ *check.Env) {
+		{Name: "other checksum", Want: reports.Skipped, Says: []string{"not booted from an ostree deployment"}, Guest: dt.Fresh(t, []host.Tool{host.Bootc}, promise("greenboot 3"), func(h *dt.Host, _ *check.Env) {
 			h.On("bootc", "status", "--json").Prints(`{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":{"image":{"image":{"image":"example.org/os:stable","transport":"registry"},"imageDigest":"sha256:` + hosttest.Sum('a') + `"},"composefs":{"verity":"` + hosttest.Sum('a') + hosttest.Sum('a') + `"}}}}`)
 		})},
-		{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot"), dt.NoTrees)},
+		{Name: "no trees", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), dt.NoTrees)},
 	})
 }
 
@@ -206,6 +269,45 @@ func TestScriptsParse(t *testing.T) {
 	for _, s := range []string{makeAfterScript, lookAfterScript, promiseScript, healthScript, deployedScript, triedScript} {
 		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s\n%s", err, out, s)
+		}
+	}
+}
+
+// TestPromiseScript asks hosts with a greenboot, with boot counting, and with none.
+func TestPromiseScript(t *testing.T) {
+	for name, c := range map[string]struct {
+		greenboot bool
+		conf      string
+		counting  string   // ostree's option
+		entries   []string // of the boot loader
+		want      string
+	}{
+		"nothing":             {entries: []string{"ostree-1.conf", "linux-6.1+12-amd64.conf"}},
+		"greenboot":           {greenboot: true, counting: "8", want: "greenboot 3"},
+		"its file":            {greenboot: true, conf: "# GREENBOOT_MAX_BOOT_ATTEMPTS=9\nGREENBOOT_MAX_BOOT_ATTEMPTS=4\n GREENBOOT_MAX_BOOT_ATTEMPTS = \"7\" # tries\n", want: "greenboot 7"},
+		"its file, no number": {greenboot: true, conf: "GREENBOOT_MAX_BOOT_ATTEMPTS=-1\n", want: "greenboot 3"},
+		"greenboot off":       {conf: "GREENBOOT_MAX_BOOT_ATTEMPTS=4\n"},
+		"ostree counts":       {counting: "8", want: "counting 8"},
+		"ostree does not":     {counting: "0"},
+		"entries":             {counting: "2", entries: []string{"ostree-1+3.conf", "ostree-2+08-2.conf"}, want: "counting 10"},
+		"a bad entry":         {entries: []string{"ostree-1+0-3.conf"}, want: "counting 3"},
+	} {
+		dir := t.TempDir()
+		files := map[string]string{"bin/systemctl": fmt.Sprintf("#!/bin/sh\n[ %t = true ]\n", c.greenboot), "bin/ostree": "#!/bin/sh\n[ -n \"" + c.counting + "\" ] && echo " + c.counting + "\n",
+			"greenboot.conf": c.conf}
+		for _, e := range c.entries {
+			files["entries/"+e] = ""
+		}
+		for path, text := range files {
+			path = filepath.Join(dir, path)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("sh", "-c", strings.NewReplacer("/etc/greenboot", dir, "/boot/loader", dir).Replace(promiseScript))
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
+		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, out, err, c.want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,16 +19,28 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "unhealthy", Title: "an update whose boot fails is left by itself for the tree of before, where the image promises it",
-	Isolated: true, NeedsTrees: true, Labels: []string{"reboot", "slow"}, Limit: 30 * time.Minute, Run: deployments.With(unhealthy),
+	Isolated: true, NeedsTrees: true, Labels: []string{"reboot", "slow"}, Limit: unhealthyLimit, Run: deployments.With(unhealthy),
 })
 
-// promiseScript prints who falls back to the tree of before: greenboot, whose
-// health check runs at boot, or boot counting, which the boot loader does (the
-// UAPI group's Automatic Boot Assessment; ostree's option since 2025).
+// unhealthyLimit leaves ten tries, and what is seen beside them, two minutes each.
+const unhealthyLimit = 30 * time.Minute
+
+// promiseScript prints who falls back to the tree of before, and after how many
+// tries: greenboot, whose health check runs at boot, or boot counting, which the
+// boot loader does (the UAPI group's Automatic Boot Assessment; ostree's option
+// since 2025). An entry's name ends with the tries that are left and, after a
+// dash, those that were made.
 const promiseScript = `
-systemctl is-enabled --quiet greenboot-healthcheck.service 2>/dev/null && echo greenboot && exit 0
-tries=$(ostree config --repo=/sysroot/ostree/repo get sysroot.boot-counting-tries 2>/dev/null)
-if [ "${tries:-0}" -gt 0 ] 2>/dev/null || ls /boot/loader/entries/*+[0-9]*.conf >/dev/null 2>&1; then echo counting; fi
+if systemctl is-enabled --quiet greenboot-healthcheck.service 2>/dev/null; then
+	tries=$(sed -n 's/^[[:space:]]*GREENBOOT_MAX_BOOT_ATTEMPTS[[:space:]]*=["'\''[:space:]]*\([0-9][0-9]*\).*/\1/p' /etc/greenboot/greenboot.conf 2>/dev/null | tail -n 1)
+	echo "greenboot ${tries:-3}"
+	exit 0
+fi
+tries=$({
+	ostree config --repo=/sysroot/ostree/repo get sysroot.boot-counting-tries 2>/dev/null
+	ls /boot/loader/entries 2>/dev/null | sed -nE 's/.*[+]0*([0-9]+)(-0*([0-9]+))?[.]conf$/\1 \3/p' | while read -r left made; do echo $((left + ${made:-0})); done
+} | grep -x '[0-9][0-9]*' | sort -n | tail -n 1)
+[ "${tries:-0}" -gt 0 ] 2>/dev/null && echo "counting $tries"
 exit 0`
 
 // deployedScript tells a host whose tree the kernel's command line names, as
@@ -73,8 +86,10 @@ const (
 
 // triedScript prints what is left of the boots after boot $1 (without dashes):
 // the ids in file $2, and of the journal's boots the words $3 of whoever runs
-// health checks (anybody else's may be sudo's, which logs this very script) and
-// the tree that the kernel was told to boot.
+// health checks and the tree that the kernel was told to boot. Anybody else's
+// words may be sudo's, which logs this very script; a script's belong to
+// greenboot's unit with greenboot-rs, which repeats them when it has failed, and
+// with greenboot, which runs it under systemd-cat in that unit.
 const triedScript = `
 command -v journalctl >/dev/null || exit 127
 sed 's/^/recorded=/' "$2" 2>/dev/null
@@ -150,22 +165,6 @@ RequiredBy=boot-complete.target
 `
 )
 
-// boots bounds how often the system may try the new tree: the usual number of
-// tries is three.
-const boots = 8
-
-// unseenWaits is how many waits for a reboot, each of them long enough for
-// several boots, may end with nobody let in.
-const unseenWaits = 2
-
-// goOn is how long a system that has ended a bad boot may take to leave it: the
-// health check was part of that boot, and what follows from it is under way. A
-// unit may take 90 seconds to stop, whatever the host's speed.
-const (
-	goOn     = time.Minute
-	stopUnit = 90 * time.Second
-)
-
 // triedLimit is for reading the kernel's part of some ten boots in the journal.
 const triedLimit = 2 * time.Minute
 
@@ -173,9 +172,17 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	if _, err := deployments.Trees(t); err != nil {
 		return err
 	}
-	promise, err := probe.Output(ctx, t, "sh", promiseScript)
+	said, err := probe.Output(ctx, t, "sh", promiseScript)
 	if err != nil {
 		return err
+	}
+	by, number, _ := strings.Cut(strings.TrimSpace(said), " ")
+	tries, err := strconv.Atoi(number)
+	switch most := int(unhealthyLimit/tryTakes) - moreBoots; {
+	case by == "":
+		return check.Skipf("the image has neither greenboot nor counted boots, and promises no way back by itself")
+	case err != nil || tries > most:
+		return check.Skipf("the image promises to leave a bad update after %s tries, and there is time for %d", number, most)
 	}
 	before, was, err := h.Booted(ctx)
 	if err != nil {
@@ -189,7 +196,7 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 		return check.Skipf("the host was not booted from an ostree deployment that a health check could tell from another")
 	}
 	script := fmt.Sprintf(healthScript, was.Checksum, int(min(scaled(t, lookIn), lookInMost)/time.Second))
-	switch strings.TrimSpace(promise) {
+	switch by {
 	case "greenboot":
 		if _, err := guest.Output(ctx, t, "mkdir", "-p", greenbootFolder); err != nil {
 			return err
@@ -208,7 +215,7 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 			return err
 		}
 	default:
-		return check.Skipf("the image has neither greenboot nor counted boots, and promises no way back by itself")
+		return fmt.Errorf("cannot read who falls back: %q", said)
 	}
 	if err := h.Update(ctx); err != nil {
 		return err
@@ -221,7 +228,7 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	if _, err := guest.Ask(ctx, t, "systemctl", "--no-block", "reboot"); err != nil && !errors.As(err, &lost) {
 		return err
 	}
-	return fallsBack(ctx, t, h, boot, was)
+	return fallsBack(ctx, t, h, boot, was, tries)
 }
 
 // commit is a whole ostree checksum, as deployments' folders are named.
@@ -229,71 +236,4 @@ var commit = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func scaled(t *check.T, d time.Duration) time.Duration {
 	return time.Duration(float64(d) * t.Scale())
-}
-
-// fallsBack waits until the system, by reboots of its own, is back in the tree
-// that was booted, and wants it to have tried the other.
-func fallsBack(ctx context.Context, t *check.T, h deployments.Host, from string, was host.Deployment) error {
-	boot, unseen := from, 0
-	bad, seen := 0, 0 // boots of the update that came to their end, boots at all
-	for ended := false; seen < boots; {
-		err := awaitReboot(ctx, t, boot, ended)
-		ended = false
-		var lost *guest.TransportError
-		var notReady *guest.NotReadyError
-		unanswered := (errors.As(err, &notReady) || errors.As(err, &lost)) && ctx.Err() == nil
-		stays := errors.Is(err, guest.ErrRebootNotSeen)
-		switch {
-		case stays && boot == from:
-			return check.Failf("the system does not go down when it is told to reboot into an update")
-		case stays: // in which tree?
-		case unanswered:
-			t.Log("no boot comes to its end: %v", err)
-			if notReady != nil && notReady.Boots > 1 {
-				seen += notReady.Boots
-				continue
-			}
-			if unseen++; unseen > unseenWaits {
-				return err
-			}
-			continue
-		case err != nil:
-			return err
-		}
-		boot = t.BootID()
-		s, booted, err := h.Booted(ctx)
-		if errors.As(err, &lost) && ctx.Err() == nil {
-			seen++
-			continue // it is going down already
-		}
-		if err != nil {
-			return err
-		}
-		t.Log("seen after %d other boots: %s", seen, deployments.Describe(booted))
-		if deployments.Same(booted, was) {
-			if bad > 0 {
-				return nil
-			}
-			return tried(ctx, t, s, from)
-		}
-		if stays {
-			return check.FailWith(deployments.List(s), "the system stays in an update that its own health check finds bad, and does not fall back to %s", deployments.Describe(was))
-		}
-		ended = true
-		bad++
-		seen++
-	}
-	return check.Failf("the system rebooted %d times by itself since it was told to boot an update that its own health check finds bad, and does not fall back to %s", seen, deployments.Describe(was))
-}
-
-// awaitReboot is T.AwaitReboot. A boot that has come to its end is left soon or
-// not at all.
-func awaitReboot(ctx context.Context, t *check.T, boot string, ended bool) error {
-	if ended {
-		limit := stopUnit + scaled(t, goOn)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the system did not reboot by itself within %s", limit))
-		defer cancel()
-	}
-	return t.AwaitReboot(ctx, boot)
 }
