@@ -243,6 +243,7 @@ func TestUnhealthy(t *testing.T) {
 		{Name: "boots seen by two waits", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 5"), traces("recorded=id\n"), steps(waited("1", "2", "3"), waited("3", "4", "5"), waited("5", "6", "7"), back))},
 		{Name: "many boots, and the last is asked", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), traces("recorded=id\n"), steps(waited("1", "2", "3", "4"), waited("5", "6", "7", "8"), back))},
 		{Name: "slow to go down and come up", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, waited(), nil, waited(), nil, waited(), nil, waited(), back))},
+		{Name: "slower still", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(nil, waited(), waited(), waited(), back))},
 		{Name: "seldom seen", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 3"), steps(waited(), waited(), nil, waited(), waited(), waited("1"), waited(), waited(), back))},
 		{Name: "many tries", Guest: dt.Fresh(t, dt.Fedora, promise("greenboot 10"), falls(12))},
 		{Name: "counts many tries", Guest: dt.Fresh(t, dt.Fedora, promise("counting 8"), falls(9))},
