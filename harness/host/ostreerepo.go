@@ -50,12 +50,16 @@ func PullHistory(ctx context.Context, g guest.Guest, remote, ref string) error {
 	return err
 }
 
+// fsckOutput holds a line for each of some hundred thousand missing objects: what
+// tells how it ended comes last.
+const fsckOutput = 32 << 20
+
 // Fsck verifies the objects of the guest's repository. A repository with
 // errors is a *RefusedError that says which.
 func Fsck(ctx context.Context, g guest.Guest) error {
 	c := cli{tool: OSTree, g: g}
 	args := []string{"ostree", "fsck"}
-	r, err := g.Run(ctx, guest.Command{Args: args, Limit: changeLimit})
+	r, err := g.Run(ctx, guest.Command{Args: args, Limit: changeLimit, MaxOutput: fsckOutput})
 	if err != nil {
 		return err
 	}
