@@ -38,21 +38,24 @@ var processLabels = map[string]string{
 }
 
 // labelScript prints labels of files ($@), of processes, and of files that no
-// policy labelled. Of ostree's physical root it leaves out what is seen under
-// another name or by nobody: the repository's objects (deployed ones are the
-// deployments' files), /var of all deployments together, each deployment's /etc
-// and mount point of /var, which old versions of systemd leave unlabelled
-// folders under, and storage of containers. mkfs makes lost+found, before there
-// is a policy.
+// policy labelled; at last the status of find, or that it knows nothing of labels.
+// default_t is what a policy gives to paths that it has no rule for, as it has
+// none for ostree's physical root: there it is right. Of that root is left out
+// what is seen under another name or by nobody: the repository's objects (deployed
+// ones are the deployments' files), /var of all deployments together, each
+// deployment's /etc and mount point of /var, which old versions of systemd leave
+// unlabelled folders under, and storage of containers. mkfs makes lost+found,
+// before there is a policy.
 const labelScript = `
 for f in "$@"; do [ -e "$f" ] && stat -c 'file %C %n' "$f"; done
 ps -eo label=,comm= 2>/dev/null | sed 's/^/process /'
-find /etc /var /boot /sysroot -xdev -regextype posix-extended \( -path /var/lib/containers -o -path /var/lib/docker -o \
+find / -maxdepth 0 -regextype posix-extended -context '*' -printf '' 2>/dev/null || { echo unable; exit 0; }
+{ find /etc /var /boot /sysroot -xdev -regextype posix-extended \( -path /var/lib/containers -o -path /var/lib/docker -o \
 	-path /sysroot/ostree/repo/objects -o -path /sysroot/composefs -o -path /sysroot/ostree/bootc/storage -o \
 	-regex '/sysroot/(ostree|state)/(deploy|os)/[^/]+/var' -o -regex '/sysroot/ostree/deploy/[^/]+/deploy/[^/]+/(etc|var)' -o \
 	-regex '/(boot|sysroot)/lost[+]found' \) -prune -o \
-	\( -context '*:unlabeled_t:*' -o -context '*:default_t:*' -o -context '*:unlabeled_t' \) -printf 'unlabelled %Z %p\n' 2>/dev/null | head -n 100
-exit 0`
+	\( -context '*:unlabeled_t:*' -o -context '*:unlabeled_t' -o -context '*:default_t:*' ! -path /sysroot ! -path '/sysroot/*' \) \
+	-printf 'unlabelled %Z %p\n' 2>/dev/null; echo "ended $?"; } | sed -n -e '1,100{p;d;}' -e '$p'`
 
 func selinuxLabels(ctx context.Context, t *check.T) error {
 	if err := needSELinux(ctx, t); err != nil {
@@ -66,15 +69,21 @@ func selinuxLabels(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	bad := wrongLabels(out)
-	if len(bad) == 0 {
-		return nil
+	bad, end := wrongLabels(out)
+	switch {
+	case len(bad) > 0:
+		return check.FailWith(strings.Join(bad, "\n"), "wrong SELinux labels: %s", probe.Some(bad))
+	case end == "unable":
+		return check.Skipf("the image's find cannot look for labels: the few files asked by name, and processes, have theirs")
+	case end != "ended 0" && end != "ended 1": // 1: a file went away meanwhile
+		return check.Infraf("find was cut off while it looked for files without a label: %q", end)
 	}
-	return check.FailWith(strings.Join(bad, "\n"), "wrong SELinux labels: %s", probe.Some(bad))
+	return nil
 }
 
-func wrongLabels(out string) []string {
-	var bad []string
+// wrongLabels is what labelScript's words speak of wrong labels, and the line on
+// how it ended.
+func wrongLabels(out string) (bad []string, end string) {
 	for _, l := range probe.Lines(out) {
 		kind, rest, _ := strings.Cut(l, " ")
 		label, name, _ := strings.Cut(strings.TrimSpace(rest), " ")
@@ -95,7 +104,9 @@ func wrongLabels(out string) []string {
 			}
 		case "unlabelled":
 			bad = append(bad, fmt.Sprintf("%s has no label of its own (%s)", name, contextType(label)))
+		case "ended", "unable":
+			end = l
 		}
 	}
-	return bad
+	return bad, end
 }

@@ -48,23 +48,37 @@ func TestSELinuxDenials(t *testing.T) {
 
 func TestSELinuxLabels(t *testing.T) {
 	const good = "file system_u:object_r:passwd_file_t:s0 /etc/passwd\nprocess system_u:system_r:sshd_t:s0-s0:c0.c1023 sshd\nprocess unconfined_u:unconfined_r:unconfined_t:s0 sshd\nprocess system_u:system_r:kernel_t:s0 kthreadd\n"
+	const ended = "ended 0\n"
 	suitetest.Run(t, "base/selinux-labels", []suitetest.Case{
-		{Name: "good", Guest: underSELinux(labelScript, good)},
-		{Name: "file", Want: reports.Failed, Says: []string{"/etc/shadow is etc_t, not shadow_t"}, Guest: underSELinux(labelScript, "file system_u:object_r:etc_t:s0 /etc/shadow\n")},
-		{Name: "process", Want: reports.Failed, Says: []string{"NetworkManager runs as init_t"}, Guest: underSELinux(labelScript, "process system_u:system_r:init_t:s0 NetworkManager\n")},
-		{Name: "unlabelled", Want: reports.Failed, Says: []string{"/var/x has no label"}, Guest: underSELinux(labelScript, "unlabelled system_u:object_r:unlabeled_t:s0 /var/x\n")},
+		{Name: "good", Guest: underSELinux(labelScript, good+ended)},
+		{Name: "a file went away meanwhile", Guest: underSELinux(labelScript, good+"ended 1\n")},
+		{Name: "find knows no labels", Want: reports.Skipped, Says: []string{"find cannot look for labels"}, Guest: underSELinux(labelScript, good+"unable\n")},
+		{Name: "find knows no labels, file", Want: reports.Failed, Says: []string{"/etc/shadow is etc_t"}, Guest: underSELinux(labelScript, "file system_u:object_r:etc_t:s0 /etc/shadow\nunable\n")},
+		{Name: "find killed", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"ended 137"}, Guest: underSELinux(labelScript, good+"ended 137\n")},
+		{Name: "all killed", Want: reports.Errored, Fault: reports.FaultInfra, Guest: underSELinux(labelScript, good)},
+		{Name: "file", Want: reports.Failed, Says: []string{"/etc/shadow is etc_t, not shadow_t"}, Guest: underSELinux(labelScript, "file system_u:object_r:etc_t:s0 /etc/shadow\n"+ended)},
+		{Name: "process", Want: reports.Failed, Says: []string{"NetworkManager runs as init_t"}, Guest: underSELinux(labelScript, "process system_u:system_r:init_t:s0 NetworkManager\n"+ended)},
+		{Name: "unlabelled", Want: reports.Failed, Says: []string{"/var/x has no label"}, Guest: underSELinux(labelScript, "unlabelled system_u:object_r:unlabeled_t:s0 /var/x\n"+ended)},
 		disabled,
 	})
 }
 
 func TestSELinuxRelabel(t *testing.T) {
-	suitetest.Run(t, "base/selinux-relabel", []suitetest.Case{
-		{Name: "nothing", Guest: underSELinux(relabelScript, "")},
-		{Name: "something", Want: reports.Failed, Says: []string{"1 files", "Would relabel /etc/fstab"}, Guest: underSELinux(relabelScript, "Would relabel /etc/fstab from a to b\n")},
-		{Name: "no tool", Want: reports.Skipped, Guest: func(g *guesttest.Fake, e *check.Env) {
+	exits := func(status int, said string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, e *check.Env) {
 			says(selinuxScript, enforcing)(g, e)
-			g.On("sh", "-c", relabelScript, guesttest.Rest).Exits(127)
-		}},
+			g.On("sh", "-c", relabelScript, guesttest.Rest).Exits(status).Says(said)
+		}
+	}
+	suitetest.Run(t, "base/selinux-relabel", []suitetest.Case{
+		{Name: "nothing", Guest: underSELinux(relabelScript, "ended 0\n")},
+		{Name: "single files were not to be had", Guest: underSELinux(relabelScript, "ended 255\n")},
+		{Name: "killed", Want: reports.Errored, Fault: reports.FaultInfra, Guest: underSELinux(relabelScript, "ended 137\n")},
+		{Name: "all killed", Want: reports.Errored, Fault: reports.FaultInfra, Guest: underSELinux(relabelScript, "")},
+		{Name: "something", Want: reports.Failed, Says: []string{"1 files", "Would relabel /etc/fstab"}, Guest: underSELinux(relabelScript, "Would relabel /etc/fstab from a to b\nended 0\n")},
+		{Name: "no tool", Want: reports.Skipped, Says: []string{"ships no restorecon"}, Guest: exits(127, "")},
+		{Name: "old tool", Want: reports.Skipped, Says: []string{"invalid option -- 'e'"}, Guest: exits(127, "restorecon: invalid option -- 'e'\n")},
+		{Name: "broken tool", Want: reports.Failed, Says: []string{"cannot tell the label", "file_contexts"}, Guest: exits(1, "restorecon: file_contexts: Invalid argument\n")},
 		disabled,
 	})
 }
