@@ -85,7 +85,7 @@ func (c cli) whenIdle(ctx context.Context, cmd guest.Command) (guest.Result, err
 	defer pause.Stop()
 	for {
 		r, err := c.g.Run(ctx, cmd)
-		if err != nil || r.OK() || reasonOf(r.Stdout+r.Stderr) != Busy {
+		if err != nil || r.OK() || ReasonOf(r.Stdout+r.Stderr) != Busy {
 			return r, err
 		}
 		select {
@@ -112,7 +112,10 @@ func knows(args []string, said string) bool {
 }
 
 // notYet is how tools speak of what they do not have.
-var notYet = regexp.MustCompile(`(?m)^(?:\S+: )?[Ee][Rr][Rr][Oo][Rr]:? .*(?:not implemented yet|not yet supported|not yet implemented)`)
+var notYet = regexp.MustCompile(`(?m)^(?:\S+: )?[Ee][Rr][Rr][Oo][Rr]:? .*(?:not implemented yet|not yet supported|not yet implemented|` +
+	// ostree that was built without them or runs without composefs, and bootc
+	// where systemd has none.
+	`[Ss]oft reboot not supported|does not support soft reboots)`)
 
 // failed is the error for an operation that failed: an *UnsupportedError where
 // the tool is too old for it, or says itself that it does not have it yet.
@@ -120,13 +123,13 @@ func (c cli) failed(o *Outcome, r guest.Result) error {
 	if !knows(o.Args, r.Stderr) || notYet.MatchString(r.Stderr) {
 		return c.lacks(Operation(strings.TrimPrefix(strings.Join(o.Args, " "), string(c.tool)+" ")))
 	}
-	o.Reason = reasonOf(o.Output)
+	o.Reason = ReasonOf(o.Output)
 	return c.refused(o.Args, r)
 }
 
 // refused is the error for a command that failed.
 func (c cli) refused(args []string, r guest.Result) error {
-	return &RefusedError{Tool: c.tool, Args: args, Reason: reasonOf(r.Stdout + r.Stderr), Result: r}
+	return &RefusedError{Tool: c.tool, Args: args, Reason: ReasonOf(r.Stdout + r.Stderr), Result: r}
 }
 
 // lacking is a driver that can do nothing; drivers embed it and do more.

@@ -91,7 +91,7 @@ func FuzzOutput(f *testing.F) {
 		if o.Queued != nil && o.Update != nil {
 			t.Errorf("%+v", o)
 		}
-		_, _ = reasonOf(text), nothingIn(text)
+		_, _ = ReasonOf(text), nothingIn(text)
 		if all, err := ParseLog(text); err == nil && len(all) == 0 {
 			t.Error("a history without commits")
 		}

@@ -327,6 +327,8 @@ func TestTooOld(t *testing.T) {
 		{Bootc, unlock(UnlockOptions{}), "error: unrecognized subcommand 'usr-overlay'\n", true},
 		{OSTree, unlock(UnlockOptions{Transient: true}), "error: Unknown option --transient\n", true},
 		{OSTree, unlock(UnlockOptions{Hotfix: true}), "error: No such file or directory\n", false},
+		{Bootc, upgrade(UpgradeOptions{SoftReboot: true}), "error: Upgrading: Soft rebooting: System does not support soft reboots\n", true},
+		{Bootc, upgrade(UpgradeOptions{SoftReboot: true}), "error: Upgrading: Preparing soft reboot: Failed to prepare soft-reboot: soft reboot not supported\n", true},
 		{OSTree, pin(0, true), "Usage: x\n\nerror: Unknown \"admin\" subcommand 'pin'\n", true},
 	} {
 		g := guesttest.New(t)

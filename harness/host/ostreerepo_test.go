@@ -73,13 +73,16 @@ func TestFsck(t *testing.T) {
 func TestPrepareSoftReboot(t *testing.T) {
 	g := guesttest.New(t)
 	g.On("ostree", "admin", "prepare-soft-reboot", "0").Prints("").Then().Says("error: Unknown \"admin\" subcommand 'prepare-soft-reboot'\n").Exits(1).Then().
+		Says("error: soft reboot not supported\n").Exits(1).Then().
 		Says("error: Cannot soft-reboot to deployment with different kernel state\n").Exits(1)
 	if err := PrepareSoftReboot(t.Context(), g, 0); err != nil {
 		t.Error(err)
 	}
 	var lacks *UnsupportedError
-	if err := PrepareSoftReboot(t.Context(), g, 0); !errors.As(err, &lacks) {
-		t.Errorf("an old ostree: %v", err)
+	for _, what := range []string{"an old ostree", "an ostree built without"} {
+		if err := PrepareSoftReboot(t.Context(), g, 0); !errors.As(err, &lacks) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 	var refused *RefusedError
 	if err := PrepareSoftReboot(t.Context(), g, 0); !errors.As(err, &refused) || refused.Reason != WholeReboot {

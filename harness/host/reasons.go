@@ -49,8 +49,9 @@ var known = []struct {
 		`context deadline exceeded|unexpected EOF|": EOF|Client\.Timeout|TLS handshake timeout|[Tt]imeout awaiting`)},
 }
 
-// reasonOf finds a reason in what a tool said; empty when its words are not known.
-func reasonOf(said string) Reason {
+// ReasonOf finds a reason in what a tool, or skopeo, said; empty when its words
+// are not known.
+func ReasonOf(said string) Reason {
 	for _, k := range known {
 		if k.words.MatchString(said) {
 			return k.reason

@@ -26,7 +26,7 @@ func TestReasonOfNetworks(t *testing.T) {
 		"error: requested URL returned error: 404":                                                UnknownVersion,
 		"error: No such branch 'no' in repository summary\nerror: While fetching x: [18] Partial": UnknownVersion,
 	} {
-		if got := reasonOf(said); got != want {
+		if got := ReasonOf(said); got != want {
 			t.Errorf("%q: %q, want %q", said, got, want)
 		}
 	}

@@ -100,7 +100,7 @@ func TestErrorsOfRealSystems(t *testing.T) {
 		"upgrade-depsolve-hyprland-wayland.txt": Conflict, "upgrade-depsolve-kmod-v4l2loopback.txt": Conflict,
 	}
 	eachSample(t, "rpm-ostree/errors", func(t *testing.T, name, text string) {
-		if got := reasonOf(text); got == "" || want[name] != "" && got != want[name] {
+		if got := ReasonOf(text); got == "" || want[name] != "" && got != want[name] {
 			t.Errorf("%s: %q; want %q", name, got, want[name])
 		}
 		delete(want, name)
@@ -179,7 +179,7 @@ func TestBootcOperationsOfRealSystems(t *testing.T) {
 				t.Errorf("%s: %+v", name, o)
 			}
 		case strings.Contains(name, "error-local-modifications"):
-			if r := reasonOf(text); r != LocalModifications {
+			if r := ReasonOf(text); r != LocalModifications {
 				t.Errorf("%s: %q", name, r)
 			}
 		default: // upgrade, switch

@@ -118,8 +118,9 @@ func awaitSoft(ctx context.Context, t *check.T, was string, count int) error {
 		}
 		_, now, err := softReboots(ctx, t)
 		var broken *guest.TransportError
+		var ended *guest.CommandError // a session's processes are told to end before it breaks
 		switch {
-		case errors.As(err, &broken): // on its way down
+		case errors.As(err, &broken), errors.As(err, &ended) && time.Now().Before(down): // on its way down
 		case err != nil:
 			return err
 		case now > count:
