@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"assay/harness/guest"
 	"assay/harness/host"
 	"assay/suites/check"
 	"assay/suites/deployments"
@@ -43,13 +44,30 @@ func rebaseFolder(ctx context.Context, t *check.T, h deployments.Host) error {
 	case r.Exit == probe.Missing:
 		return probe.NotShipped("skopeo")
 	case !r.OK():
-		// Room and policy for a copy are not what a switch promises.
-		return check.Skipf("skopeo cannot copy the update's image into a folder: %s", probe.OneLine(r.Said()))
+		return notCopied(r)
 	}
 	err = switchTo(ctx, t, h, host.Image{Name: imageFolder + ":" + newer.Version, Transport: "oci"})
 	var refused *host.RefusedError
-	if errors.As(err, &refused) && refused.Reason == host.Unsigned {
-		return check.Skipf("the host's policy.json takes no unsigned image from a folder: %s", probe.OneLine(refused.Said()))
+	if errors.As(err, &refused) {
+		switch refused.Reason {
+		case host.Unsigned:
+			return check.Skipf("the host's policy.json takes no unsigned image from a folder: %s", probe.OneLine(refused.Said()))
+		case host.NoSpace:
+			return check.Skipf("the disk has no room for the update beside its image in a folder: %s", probe.OneLine(refused.Said()))
+		}
 	}
 	return err
+}
+
+// notCopied judges a copy into a folder that failed. Room and policy for one are
+// not what a switch promises.
+func notCopied(r guest.Result) error {
+	said := r.Stdout + r.Stderr
+	switch host.ReasonOf(said) {
+	case host.NoSpace, host.Unsigned:
+		return check.Skipf("skopeo cannot copy the update's image into a folder: %s", probe.OneLine(r.Said()))
+	case host.Unreachable:
+		return check.Infraf("the harness's own registry does not answer skopeo: %s", probe.OneLine(r.Said()))
+	}
+	return check.FailWith(probe.Clip(said, 4000), "skopeo cannot copy an image from a registry into a folder: %s", probe.OneLine(r.Said()))
 }

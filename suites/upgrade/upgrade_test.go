@@ -122,6 +122,10 @@ func TestSoftReboot(t *testing.T) {
 	says := func(out string, exit int) dt.Change {
 		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", softRebootScript, "sh").Prints(out).Exits(exit) }
 	}
+	// ending has the script ended by SIGTERM when it is asked again.
+	ending := func(h *dt.Host) *guesttest.Plan {
+		return h.On("sh", "-c", softRebootScript, "sh").Prints("count=0\n" + offered).Then().Exits(143)
+	}
 	for _, tools := range [][]host.Tool{dt.Fedora, dt.Plain, dt.Images} {
 		suitetest.Run(t, "upgrade/soft-reboot", []suitetest.Case{
 			{Name: "healthy", Guest: dt.Fresh(t, tools, good)},
@@ -131,6 +135,11 @@ func TestSoftReboot(t *testing.T) {
 			{Name: "refused", Want: reports.Failed, Says: []string{"systemctl soft-reboot fails: denied"}, Guest: dt.Fresh(t, tools, good, func(h *dt.Host, _ *check.Env) {
 				h.On("systemctl", "soft-reboot").Exits(1).Says("denied\n")
 			})},
+			{Name: "ends the session's processes first", Guest: dt.Fresh(t, tools, good, func(h *dt.Host, _ *check.Env) {
+				h.SetScale(1e-2)
+				ending(h).Then().Prints("count=1\n" + offered)
+			})},
+			{Name: "never counts again", Want: reports.Errored, Fault: reports.FaultTest, Guest: dt.Fresh(t, tools, good, func(h *dt.Host, _ *check.Env) { ending(h) })},
 			{Name: "nothing", Want: reports.Failed, Says: []string{"finds nothing to upgrade to"}, Guest: dt.Fresh(t, tools, good, dt.Answers(dt.Upgrade, dt.Said("No upgrade available.\nNo update available.")))},
 			{Name: "upgrade refused", Want: reports.Failed, Guest: dt.Fresh(t, tools, good, dt.Refuse(dt.Upgrade, "no"))},
 			{Name: "old systemd", Want: reports.Skipped, Says: []string{"ships no systemd that reboots softly"}, Guest: dt.Fresh(t, tools, says("", 127))},
@@ -139,6 +148,9 @@ func TestSoftReboot(t *testing.T) {
 		})
 	}
 	suitetest.Run(t, "upgrade/soft-reboot", []suitetest.Case{
+		{Name: "built without", Want: reports.Skipped, Says: []string{"ostree admin has no prepare-soft-reboot"}, Guest: dt.Fresh(t, dt.Plain, good, func(h *dt.Host, _ *check.Env) {
+			h.On("ostree", "admin", "prepare-soft-reboot", "0").Exits(1).Says("error: soft reboot not supported\n")
+		})},
 		{Name: "another kernel", Want: reports.Skipped, Says: []string{"the update wants a whole reboot: error: Cannot soft-reboot"}, Guest: dt.Fresh(t, dt.Plain, good, func(h *dt.Host, _ *check.Env) {
 			h.On("ostree", "admin", "prepare-soft-reboot", "0").Exits(1).Says("error: Cannot soft-reboot to deployment with different kernel state\n")
 		})},
@@ -364,6 +376,14 @@ func TestRebaseImage(t *testing.T) {
 		{Name: "derived", Want: reports.Skipped, Says: []string{"without the layers that the host has"}, Guest: dt.Fresh(t, dt.Images, func(_ *dt.Host, env *check.Env) { env.Trees.DerivedImages = true })},
 		{Name: "no skopeo", Want: reports.Skipped, Says: []string{"ships no skopeo"}, Guest: dt.Fresh(t, dt.Images, folder(127, ""))},
 		{Name: "no room", Want: reports.Skipped, Says: []string{"No space left"}, Guest: dt.Fresh(t, dt.Images, folder(1, "write: No space left on device\n"))},
+		{Name: "no room for both", Want: reports.Skipped, Says: []string{"no room for the update beside"},
+			Guest: dt.Fresh(t, dt.Images, folder(0, ""), dt.Refuse(dt.Deploy, "Importing: fallocate: No space left on device"))},
+		{Name: "policy for the copy", Want: reports.Skipped, Says: []string{"Source image rejected"},
+			Guest: dt.Fresh(t, dt.Images, folder(1, "FATA[0001] Source image rejected: A signature was required, but no signature exists\n"))},
+		{Name: "registry", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"own registry"},
+			Guest: dt.Fresh(t, dt.Images, folder(1, "FATA[0000] pinging container registry 192.168.127.1:5001: dial tcp 192.168.127.1:5001: connect: connection refused\n"))},
+		{Name: "broken skopeo", Want: reports.Failed, Says: []string{"libgpgme.so.11"},
+			Guest: dt.Fresh(t, dt.Images, folder(1, "skopeo: error while loading shared libraries: libgpgme.so.11: cannot open shared object file\n"))},
 		{Name: "policy", Want: reports.Skipped, Says: []string{"policy.json takes no unsigned image from a folder"},
 			Guest: dt.Fresh(t, dt.Images, folder(0, ""), dt.Refuse(dt.Deploy, "Source image rejected: Running image rejected by policy"))},
 	})
