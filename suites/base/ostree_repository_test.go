@@ -11,6 +11,7 @@ import (
 	"assay/harness/host/hosttest"
 	"assay/reports"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/suitetest"
 )
 
@@ -32,7 +33,7 @@ func TestOSTreeRepository(t *testing.T) {
 		return func(g *guesttest.Fake, _ *check.Env) {
 			hosttest.PlanTools(g, host.OSTree)
 			hosttest.PlanStatus(t, g, host.OSTree, []host.Deployment{booted})
-			g.On("sh", "-c", partialScript, "sh", booted.Checksum)
+			g.On("sh", "-c", deployments.PartialScript, "sh", booted.Checksum)
 			p := g.On("ostree", "fsck").Prints(stdout)
 			if stderr != "" {
 				p.Says(stderr).Exits(1)
@@ -52,7 +53,7 @@ func TestOSTreeRepository(t *testing.T) {
 	imported := func(g func(*guesttest.Fake, *check.Env), out string) func(*guesttest.Fake, *check.Env) {
 		return func(f *guesttest.Fake, e *check.Env) {
 			g(f, e)
-			says(importedScript, out)(f, e)
+			says(deployments.ImportedScript, out)(f, e)
 		}
 	}
 	suitetest.Run(t, "base/ostree-repository", []suitetest.Case{
@@ -77,7 +78,7 @@ func TestOSTreeRepository(t *testing.T) {
 		{Name: "partial commits beside it", Guest: with("2 partial commits not verified\n"+sound, "")},
 		{Name: "deployed commit partial", Want: reports.Failed, Says: []string{"calls the deployed commit " + booted.Checksum + " incomplete"}, Guest: func(g *guesttest.Fake, e *check.Env) {
 			with(sound, "")(g, e)
-			says(partialScript, booted.Checksum+"\n")(g, e)
+			says(deployments.PartialScript, booted.Checksum+"\n")(g, e)
 		}},
 		{Name: "ends half-way", Want: reports.Failed, Says: []string{"ends with status 0"}, Guest: with("Verifying\n", "")},
 		{Name: "without a word", Want: reports.Failed, Says: []string{"ends with status 0"}, Guest: with("", "")},

@@ -9,6 +9,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -268,6 +269,12 @@ func FailWith(details, format string, args ...any) error {
 // Skipf says why the question does not apply to this image.
 func Skipf(format string, args ...any) error {
 	return &skip{reason: fmt.Sprintf(format, args...)}
+}
+
+// Skips reports whether err says that a question does not apply.
+func Skips(err error) bool {
+	var s *skip
+	return errors.As(err, &s)
 }
 
 // Inapplicablef says by what the image shows itself to be of a kind that the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"assay/harness/guest"
@@ -25,6 +26,7 @@ var errLost = &guest.TransportError{Op: "run", Err: errors.New("connection lost"
 func well(h *dt.Host, env *check.Env) {
 	h.SetScale(1e-6)
 	h.On("sh", "-c", deployments.SystemScript, "sh").Prints("running\n")
+	h.On("sh", "-c", deployments.PartialScript, guesttest.Rest)
 	h.On("ostree", "fsck", guesttest.Rest).Prints("object fsck of 2 commits completed successfully - no errors found.\n")
 	h.On("systemctl", "--no-block", "reboot").Fails(errLost)
 	h.On("sh", "-c", uptimeScript, "sh").Prints("0.00 0.00\n")
@@ -109,6 +111,10 @@ func TestCuts(t *testing.T) {
 			}))},
 			{Name: "damaged", Want: reports.Failed, Says: []string{"ostree fsck finds the repository damaged", "Corrupted file object"}, Guest: dt.Fresh(t, dt.Fedora, well, during, func(h *dt.Host, _ *check.Env) {
 				h.On("ostree", "fsck", guesttest.Rest).Exits(1).Says("error: Corrupted file object")
+			})},
+			{Name: "a repository that cannot be judged", Guest: dt.Fresh(t, dt.Fedora, well, during, func(h *dt.Host, _ *check.Env) {
+				h.On("ostree", "fsck", guesttest.Rest).Exits(1).Says("error: fsck content object " + strings.Repeat("e", 64) + ": Corrupted file object")
+				h.On("sh", "-c", deployments.ImportedScript, "sh").Prints("imported\n")
 			})},
 			{Name: "does not come back", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, well, func(h *dt.Host, _ *check.Env) {
 				h.OnPowerCut(func() error { return &guest.NotReadyError{Guest: "fake"} })
