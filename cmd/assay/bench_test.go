@@ -11,8 +11,8 @@ import (
 	"assay/reports"
 )
 
-// BenchmarkWholeRun measures a run of the suites of one deployment, forked and
-// with one boot for every group of checks. Every run has to accept the image:
+// BenchmarkWholeRun measures a run of the suites of one deployment, forked, with
+// one boot for every group of checks, and with those boots one after the other. Every run has to accept the image:
 // -bench WholeRun/forked -benchtime 10x is ten healthy runs.
 func BenchmarkWholeRun(b *testing.B) {
 	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
@@ -27,14 +27,15 @@ func BenchmarkWholeRun(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, mode := range []struct {
-		name   string
-		noFork bool
-	}{{"forked", false}, {"one-boot-per-group", true}} {
+		name     string
+		noFork   bool
+		parallel int // guests at once, 0 for as many as the host holds
+	}{{"forked", false, 0}, {"one-boot-per-group", true, 0}, {"one-boot-after-the-other", true, 1}} {
 		b.Run(mode.name, func(b *testing.B) {
 			var took, cpu time.Duration
 			checks, memory := 0, int64(0)
 			for b.Loop() {
-				run, err := harness.Run(b.Context(), harness.Options{Image: img.QCOW2, Cache: cache, NoFork: mode.noFork,
+				run, err := harness.Run(b.Context(), harness.Options{Image: img.QCOW2, Cache: cache, NoFork: mode.noFork, Parallel: mode.parallel,
 					Selection: harness.Selection{Suites: []string{"base", "cloud-init", "storage", "runtime", "containers"}, Labels: []string{"!slow"}},
 					Results:   filepath.Join(b.TempDir(), "results"), Progress: func(p harness.Progress) {
 						if p.Done && !p.OK {
