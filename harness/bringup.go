@@ -329,6 +329,9 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 		return fmt.Errorf("cannot find out which tools manage the guest: %w", err)
 	}
 	s.tools = toolsOf(found)
+	if f.OSTreeVersion == "" {
+		f.OSTreeVersion = imageVersion(ctx, found)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := &s.run.Image
@@ -338,6 +341,20 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 		m.Arch = f.Arch
 	}
 	return nil
+}
+
+// imageVersion is the version of the container image that the host was deployed
+// from, a label of which its commit tells nothing; empty where it is not known.
+func imageVersion(ctx context.Context, found host.Found) string {
+	d, ok := found.Driver(host.Bootc)
+	if !ok {
+		return ""
+	}
+	booted, err := bootedOf(ctx, d)
+	if err != nil || booted.Image == nil {
+		return "" // the checks of the tool say what is wrong with it
+	}
+	return booted.Version
 }
 
 // tools are the host tools that the image ships.
