@@ -39,7 +39,7 @@ DEMO ?= --suite base --suite cloud-init --suite storage --suite runtime --suite 
 demo: setup build ## build a real ostree image, judge it, say where the report is
 	@mkdir -p .cache
 	$(GO) run ./fixtures/cmd/fixtures image >.cache/image.json
-	./assay run $(DEMO) "$$(sed -nE 's/^ *"qcow2": "(.*)",?$$/\1/p' .cache/image.json)"
+	@image=$$(sed -nE 's/^ *"qcow2": "(.*)",?$$/\1/p' .cache/image.json) && echo "./assay run $(DEMO) $$image" && ./assay run $(DEMO) "$$image"
 
 .PHONY: check
 check: ## format, vet, lint, tidy diff
