@@ -3,11 +3,15 @@ package harness
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"assay/harness/capacity"
+	"assay/reports"
 )
 
 // TestRoom: a wait for room has a span of its own, and a guest that need not
@@ -65,5 +69,18 @@ func TestRoom(t *testing.T) {
 	cancel()
 	if _, err := s.room(ctx, "fork-2"); !errors.Is(err, context.Canceled) {
 		t.Errorf("room after the end: %v", err)
+	}
+}
+
+// TestResultsFolderThatCannotBe is a wrong command line, and not the host's fault.
+func TestResultsFolderThatCannotBe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(t.Context(), Options{Results: filepath.Join(file, "results"), Log: discardLog()}, &reports.Run{})
+	var wrong *SelectionError
+	if s != nil || !errors.As(err, &wrong) || !strings.Contains(err.Error(), "--results") {
+		t.Errorf("%v", err)
 	}
 }

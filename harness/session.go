@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"assay/artifact"
 	"assay/harness/accel"
 	"assay/harness/capacity"
@@ -68,7 +70,11 @@ func open(ctx context.Context, opt Options, run *reports.Run) (_ *session, err e
 		}
 	}()
 	if err := os.MkdirAll(opt.Results, 0o755); err != nil {
-		return nil, &InfraError{fmt.Errorf("cannot make the results folder: %w", err)}
+		err = fmt.Errorf("cannot make the results folder: %w", err)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO) {
+			return nil, &InfraError{err}
+		}
+		return nil, &SelectionError{err.Error() + "; choose another with --results"} // the place is wrong, and stays so
 	}
 	runs := filepath.Join(opt.Cache, "runs")
 	if err := os.MkdirAll(runs, 0o755); err != nil {
