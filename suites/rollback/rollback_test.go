@@ -81,11 +81,22 @@ func TestOfARollback(t *testing.T) {
 }
 
 func TestWithStaged(t *testing.T) {
+	const stagedFirst = "Staged deployment (remove with cleanup -p)"
 	suitetest.Run(t, "rollback/with-staged", []suitetest.Case{
 		{Name: "healthy", Guest: dt.Lived(t, dt.Fedora)},
 		{Name: "images", Guest: dt.Lived(t, dt.Images)},
 		{Name: "to the booted one", Guest: dt.Lived(t, dt.Fedora, dt.Then(dt.Rollback, func(h *dt.Host) { slices.Reverse(h.Deployments) }))},
 		{Name: "no older", Want: reports.Skipped, Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) { h.Trees.Older = nil })},
+		{Name: "refused until a cleanup", Guest: dt.Lived(t, dt.Fedora, func(h *dt.Host, _ *check.Env) {
+			h.Answer = func(op dt.Op, _ string) *guest.Result {
+				if op != dt.Rollback || !slices.ContainsFunc(h.Deployments, func(d host.Deployment) bool { return d.Staged }) {
+					return nil
+				}
+				r := dt.Said("error: " + stagedFirst)
+				return &r
+			}
+		})},
+		{Name: "refused after the cleanup, too", Want: reports.Failed, Says: []string{stagedFirst}, Guest: dt.Lived(t, dt.Fedora, dt.Refuse(dt.Rollback, stagedFirst))},
 		{Name: "stays staged", Want: reports.Failed, Says: []string{"with 1.1 (aaaaaaaaaaaa) staged, 1.1 (aaaaaaaaaaaa) boots next"}, Guest: dt.Lived(t, dt.Fedora, dt.Answers(dt.Rollback, dt.Said("done")))},
 		{Name: "boots it all the same", Want: reports.Failed, Says: []string{"another deployment booted than was announced"}, Guest: dt.Lived(t, dt.Fedora, dt.Then(dt.Reboot, func(h *dt.Host) {
 			h.Deployments[0].Checksum = hosttest.Sum('a')

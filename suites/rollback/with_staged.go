@@ -2,6 +2,7 @@ package rollback
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"assay/harness/host"
@@ -30,7 +31,7 @@ func withStaged(ctx context.Context, _ *check.T, h deployments.Host) error {
 	if err := h.Pending(ctx, before, staged); err != nil {
 		return err
 	}
-	if _, err := h.Rollback(ctx, host.RollbackOptions{}); err != nil {
+	if err := rollbackOrCleanup(ctx, h); err != nil {
 		return err
 	}
 	s, was, err := h.Booted(ctx)
@@ -57,6 +58,21 @@ func withStaged(ctx context.Context, _ *check.T, h deployments.Host) error {
 		return check.FailWith(deployments.List(s), "after a rollback by %s with %s staged, another deployment booted than was announced: %s", h.Tool(), deployments.DescribeTree(staged), diff)
 	}
 	return nil
+}
+
+// rollbackOrCleanup rolls back. A tool that refuses to while a tree is staged, and
+// says so, keeps that from booting as it tells its users to: by a cleanup.
+func rollbackOrCleanup(ctx context.Context, h deployments.Host) error {
+	_, err := h.Rollback(ctx, host.RollbackOptions{})
+	var refused *host.RefusedError
+	if !errors.As(err, &refused) || refused.Reason != host.StagedFirst {
+		return err
+	}
+	if _, err := h.Cleanup(ctx, host.CleanupOptions{Pending: true}); err != nil {
+		return err
+	}
+	_, err = h.Rollback(ctx, host.RollbackOptions{})
+	return err
 }
 
 // another makes a tree the next to boot that is neither the booted one nor that
