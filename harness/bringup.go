@@ -330,7 +330,9 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 	}
 	s.tools = toolsOf(found)
 	if f.OSTreeVersion == "" {
-		f.OSTreeVersion = imageVersion(ctx, found)
+		if f.OSTreeVersion, err = imageVersion(ctx, found); err != nil {
+			return fmt.Errorf("cannot read the version of the guest's image: %w", err)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -345,16 +347,23 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 
 // imageVersion is the version of the container image that the host was deployed
 // from, a label of which its commit tells nothing; empty where it is not known.
-func imageVersion(ctx context.Context, found host.Found) string {
+// An error is the infrastructure's.
+func imageVersion(ctx context.Context, found host.Found) (string, error) {
 	d, ok := found.Driver(host.Bootc)
 	if !ok {
-		return ""
+		return "", nil
 	}
 	booted, err := bootedOf(ctx, d)
-	if err != nil || booted.Image == nil {
-		return "" // the checks of the tool say what is wrong with it
+	var never *noStateError
+	switch {
+	case errors.As(err, &never): // the checks of the tool say what is wrong with it
+		return "", nil
+	case err != nil:
+		return "", err
+	case booted.Image == nil:
+		return "", nil
 	}
-	return booted.Version
+	return booted.Version, nil
 }
 
 // tools are the host tools that the image ships.

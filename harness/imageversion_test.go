@@ -1,8 +1,10 @@
 package harness
 
 import (
+	"errors"
 	"testing"
 
+	"assay/harness/guest"
 	"assay/harness/guest/guesttest"
 	"assay/harness/host"
 	"assay/harness/host/hosttest"
@@ -33,8 +35,33 @@ func TestImageVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := imageVersion(t.Context(), found); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
+			if got, err := imageVersion(t.Context(), found); err != nil || got != c.want {
+				t.Errorf("%q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+// TestImageVersionUnanswered: what bootc refuses is for its checks to name; of a
+// guest that is lost nothing is known.
+func TestImageVersionUnanswered(t *testing.T) {
+	for name, c := range map[string]struct {
+		plan func(*guesttest.Plan)
+		lost bool
+	}{
+		"refused": {func(p *guesttest.Plan) { p.Says("error: no").Exits(1) }, false},
+		"lost":    {func(p *guesttest.Plan) { p.Fails(&guest.TransportError{Op: "run", Err: errors.New("EOF")}) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := guesttest.New(t)
+			hosttest.PlanTools(g, host.Bootc)
+			c.plan(g.On("bootc", "status", guesttest.Rest))
+			found, err := host.Detect(t.Context(), g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := imageVersion(t.Context(), found); got != "" || (err != nil) != c.lost {
+				t.Errorf("%q, %v", got, err)
 			}
 		})
 	}

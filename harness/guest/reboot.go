@@ -57,8 +57,8 @@ func (s *SSH) RebootReady(ctx context.Context, obs Observer) (Readiness, error) 
 	return ready, err
 }
 
-// AwaitReboot waits for another boot than was, or for any if that is empty. A guest that stays in that boot
-// gives ErrRebootNotSeen, as Reboot does.
+// AwaitReboot waits for another boot than was, or for any if that is empty. A
+// guest that stays in that boot gives ErrRebootNotSeen, as Reboot does.
 func (s *SSH) AwaitReboot(ctx context.Context, was string) error {
 	limit := s.downLimit + s.upLimit
 	wait, cancel := context.WithTimeoutCause(ctx, limit,

@@ -75,8 +75,9 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 		if err != nil {
 			return Result{}, s.transport(op, err)
 		}
+		again := func(err error) bool { return errors.Is(err, errNoSession) && try == 1 && ctx.Err() == nil }
 		prefix, err := s.as(ctx, l, c.User)
-		if errors.Is(err, errNoSession) && try == 1 && ctx.Err() == nil {
+		if again(err) {
 			l.close(err)
 			continue
 		}
@@ -91,12 +92,16 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 			words = append(words, k+"="+c.Env[k])
 		}
 		words, clocks, err := s.withClock(ctx, l, prefix, append(words, c.Args...))
+		if again(err) {
+			l.close(err)
+			continue
+		}
 		if err != nil {
 			return Result{}, s.transport(op, err)
 		}
 		line := shellescape.QuoteCommand(words)
 		exit, signal, err := s.do(ctx, l, request{line: line, stdin: c.Stdin, stdout: out, stderr: errs, limit: limit})
-		if errors.Is(err, errNoSession) && try == 1 && ctx.Err() == nil {
+		if again(err) {
 			l.close(err)
 			continue
 		}

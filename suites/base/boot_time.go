@@ -29,7 +29,7 @@ func bootTime(ctx context.Context, t *check.T) error {
 	if !ok {
 		return check.Skipf("systemd-analyze gives no total: %s", probe.Clip(strings.TrimSpace(firstLine(out)), 200))
 	}
-	budget := time.Duration(float64(bootBudget) * t.Scale())
+	budget := t.Scaled(bootBudget)
 	if total <= budget {
 		return nil
 	}

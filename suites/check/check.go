@@ -98,6 +98,11 @@ type T struct {
 	Log func(format string, args ...any)
 }
 
+// Scaled is a limit for a KVM host, on this host.
+func (t *T) Scaled(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * t.Scale())
+}
+
 // Env is what the harness promised the guest and what it serves to it. The
 // zero value of a part means that it is not there: a check that needs it skips.
 type Env struct {

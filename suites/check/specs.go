@@ -103,7 +103,7 @@ func (c *running) log(format string, args ...any) {
 
 // limited bounds ctx by the check's limit, scaled to the guest.
 func (c *running) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	limit := time.Duration(float64(c.Limit) * c.t.Scale())
+	limit := c.t.Scaled(c.Limit)
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("check %s took longer than %s", c.ID(), limit.Round(time.Second)))
 }
 

@@ -66,7 +66,7 @@ func survives(ctx context.Context, t *check.T, h deployments.Host, op operation)
 		return err
 	}
 	want := state{system, units(failed), marks}
-	span := time.Duration(float64(op.span) * t.Scale())
+	span := t.Scaled(op.span)
 	if span == 0 {
 		if span, err = measure(ctx, t, h, op, want); err != nil {
 			return err

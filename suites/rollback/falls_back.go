@@ -117,7 +117,7 @@ func isGoingDown(err error) bool {
 // not at all: then the wait is short, and may end before the next boot has.
 func awaitReboot(ctx context.Context, t *check.T, boot string, ended bool) error {
 	if ended {
-		limit := stopUnit + scaled(t, goOn)
+		limit := stopUnit + t.Scaled(goOn)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the system did not reboot by itself within %s", limit))
 		defer cancel()

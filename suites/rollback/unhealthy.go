@@ -195,7 +195,7 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 	if strings.TrimSpace(deployed) == "" || !commit.MatchString(was.Checksum) {
 		return check.Skipf("the host was not booted from an ostree deployment that a health check could tell from another")
 	}
-	script := fmt.Sprintf(healthScript, was.Checksum, int(min(scaled(t, lookIn), lookInMost)/time.Second))
+	script := fmt.Sprintf(healthScript, was.Checksum, int(min(t.Scaled(lookIn), lookInMost)/time.Second))
 	switch by {
 	case "greenboot":
 		if _, err := guest.Output(ctx, t, "mkdir", "-p", greenbootFolder); err != nil {
@@ -233,7 +233,3 @@ func unhealthy(ctx context.Context, t *check.T, h deployments.Host) error {
 
 // commit is a whole ostree checksum, as deployments' folders are named.
 var commit = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-func scaled(t *check.T, d time.Duration) time.Duration {
-	return time.Duration(float64(d) * t.Scale())
-}

@@ -108,7 +108,7 @@ func prepareSoftly(ctx context.Context, t *check.T, h deployments.Host) error {
 // awaitSoft waits until the guest is up after one soft reboot more than count.
 // The boot's id stays over it.
 func awaitSoft(ctx context.Context, t *check.T, was string, count int) error {
-	down := time.Now().Add(time.Duration(float64(downLimit) * t.Scale()))
+	down := time.Now().Add(t.Scaled(downLimit))
 	for {
 		if err := t.AwaitReboot(ctx, ""); err != nil {
 			return err
