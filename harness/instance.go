@@ -49,8 +49,13 @@ const roomNotice = time.Second
 // run or of others, has a span of its own.
 func (s *session) room(ctx context.Context, name string) (*capacity.Lease, error) {
 	spans := make(chan func(bool), 1)
-	notice := time.AfterFunc(roomNotice, func() { spans <- s.span("wait", name, name, "waiting for room for "+name) })
-	lease, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs, DiskMiB: guestDiskMiB})
+	var why atomic.Value
+	why.Store("")
+	notice := time.AfterFunc(roomNotice, func() {
+		spans <- s.span("wait", name, name, fmt.Sprintf("waiting for room for %s: %s", name, why.Load()))
+	})
+	lease, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs, DiskMiB: guestDiskMiB},
+		func(now string) { why.Store(now) })
 	if !notice.Stop() {
 		(<-spans)(err == nil)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,8 @@ func (s *session) applying(checks []check.Registered) (out []check.Registered) {
 	return out
 }
 
-// runJobs runs the jobs in order on as many guests as the host holds.
+// runJobs runs the jobs on as many guests as the host holds: in order, but for
+// those whose state is still being made.
 func (s *session) runJobs(ctx context.Context, jobs []job) {
 	workers := s.opt.Parallel
 	if workers <= 0 {
@@ -57,26 +59,36 @@ func (s *session) runJobs(ctx context.Context, jobs []job) {
 	}
 	queue := make(chan job)
 	var wg sync.WaitGroup
+	made := s.makeAhead(ctx, &wg, jobs)
 	for range min(workers, len(jobs)) {
 		wg.Go(func() {
 			for j := range queue {
 				began := time.Now()
-				if s.runJob(ctx, j) {
+				if s.runJob(ctx, j) && s.judged(j) {
 					s.memory.add(j.Key, time.Since(began))
 				}
 			}
 		})
 	}
-feed:
-	for _, j := range jobs {
+	for j := range made.inOrder(ctx, jobs) {
 		select {
 		case queue <- j:
 		case <-ctx.Done():
-			break feed
 		}
 	}
 	close(queue)
 	wg.Wait()
+}
+
+// judged reports that a job had something to judge. What was skipped took no
+// time that is worth remembering: another image will not skip it.
+func (s *session) judged(j job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(j.Checks, func(r check.Registered) bool {
+		c := s.cases[r.ID()]
+		return c != nil && c.Outcome != reports.Skipped
+	})
 }
 
 // runJob runs one job, trying again on a fresh guest what the infrastructure

@@ -24,7 +24,7 @@ func TestRoom(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !p.Done {
-			told <- p.Stage
+			told <- p.Stage + ": " + p.Text
 		}
 	}
 	var err error
@@ -45,9 +45,9 @@ func TestRoom(t *testing.T) {
 		done <- err
 	}()
 	select {
-	case stage := <-told:
-		if stage != "wait" {
-			t.Errorf("told of %q", stage)
+	case got := <-told:
+		if want := "wait: waiting for room for fork-1: 1 of 1 virtual CPUs are taken and it wants 1, "; !strings.HasPrefix(got, want) {
+			t.Errorf("told of %q", got)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("the wait is not told")

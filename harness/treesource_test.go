@@ -29,7 +29,7 @@ func TestTreesBeforeRoom(t *testing.T) {
 		asked++
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
-		free, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: 64, CPUs: 1, DiskMiB: guestDiskMiB})
+		free, err := s.ledger.Acquire(ctx, capacity.Need{MemoryMiB: 64, CPUs: 1, DiskMiB: guestDiskMiB}, nil)
 		if err != nil {
 			t.Errorf("the trees are asked for by a job that has room already: %v", err)
 			return nil, err

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -97,16 +99,17 @@ func (l *Lease) Release() error {
 
 // Acquire waits until there is room for need and everyone who asked before has
 // been served. A need that the host can never meet fails at once with
-// ErrTooLarge. When ctx ends, the error says what was in the way.
-func (l *Ledger) Acquire(ctx context.Context, need Need) (*Lease, error) {
-	lease, err := l.acquire(ctx, need)
+// ErrTooLarge. When ctx ends, the error says what was in the way; so is waiting
+// told, unless it is nil, again and again while that lasts.
+func (l *Ledger) Acquire(ctx context.Context, need Need, waiting func(why string)) (*Lease, error) {
+	lease, err := l.acquire(ctx, need, waiting)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reserve %s: %w", need, err)
 	}
 	return lease, nil
 }
 
-func (l *Ledger) acquire(ctx context.Context, need Need) (_ *Lease, err error) {
+func (l *Ledger) acquire(ctx context.Context, need Need, waiting func(why string)) (_ *Lease, err error) {
 	if need.MemoryMiB < 0 || need.CPUs < 0 || need.DiskMiB < 0 {
 		return nil, errors.New("a need is negative")
 	}
@@ -137,6 +140,9 @@ func (l *Ledger) acquire(ctx context.Context, need Need) (_ *Lease, err error) {
 		if ok {
 			return &Lease{Need: need, ticket: t}, nil
 		}
+		if waiting != nil {
+			waiting(why)
+		}
 		if woken {
 			timer.Reset(recheckFirst)
 		} else {
@@ -162,25 +168,30 @@ func (l *Ledger) tryServe(ctx context.Context, t *ticket) (ok bool, why string, 
 			return err
 		}
 		var used Need
-		held := 0
+		var holders []ticketData
+		var ahead *ticketData
 		for _, o := range others {
 			if o.Held {
 				used = used.plus(o.Need)
-				held++
-			} else if o.number < t.number {
-				why = fmt.Sprintf("waiting behind process %d, which asked before", o.PID)
-				return nil
+				holders = append(holders, o)
+			} else if o.number < t.number && (ahead == nil || o.number < ahead.number) {
+				ahead = &o
 			}
 		}
-		if held == 0 && !limits.hold(used, t.Need, true) {
+		if ahead != nil {
+			why = fmt.Sprintf("a guest of %s is served first", processes([]ticketData{*ahead}))
+			return nil
+		}
+		alone := len(holders) == 0
+		if alone && !limits.hold(used, t.Need, true) {
 			// We measured while guests of others were running; they are gone.
 			limits = limits.atLeast(l.loadLimits())
 		}
-		if !limits.hold(used, t.Need, held == 0) {
-			why = fmt.Sprintf("%d guests use %s of %s", held, used, Need(limits))
+		if !limits.hold(used, t.Need, alone) {
+			why = fmt.Sprintf("%s; held for guests of %s", limits.short(used, t.Need, alone), processes(holders))
 			return nil
 		}
-		if held == 0 {
+		if alone {
 			if err := l.storeLimits(limits); err != nil {
 				return err
 			}
@@ -228,6 +239,42 @@ func (l *Ledger) survey(own *ticket) (Limits, []ticketData, error) {
 
 func (n Need) plus(m Need) Need {
 	return Need{n.MemoryMiB + m.MemoryMiB, n.CPUs + m.CPUs, n.DiskMiB + m.DiskMiB}
+}
+
+// short says what another guest lacks.
+func (l Limits) short(used, more Need, alone bool) string {
+	var lacks []string
+	lack := func(what string, used, more, limit int) {
+		if used+more > limit {
+			lacks = append(lacks, fmt.Sprintf("%d of %d %s are taken and it wants %d", used, limit, what, more))
+		}
+	}
+	if !alone {
+		lack("virtual CPUs", used.CPUs, more.CPUs, l.CPUs)
+	}
+	lack("MiB of memory", used.MemoryMiB, more.MemoryMiB, l.MemoryMiB)
+	lack("MiB of disk", used.DiskMiB, more.DiskMiB, l.DiskMiB)
+	return strings.Join(lacks, ", ")
+}
+
+// processes names whose the tickets are, for a person who wants to end one.
+func processes(of []ticketData) string {
+	var pids []int
+	for _, o := range of {
+		if !slices.Contains(pids, o.PID) {
+			pids = append(pids, o.PID)
+		}
+	}
+	slices.Sort(pids)
+	var names []string
+	for _, pid := range pids {
+		if pid == os.Getpid() {
+			names = append(names, "this run")
+		} else {
+			names = append(names, fmt.Sprintf("process %d", pid))
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 // hold reports whether another guest fits. CPUs are shared by time, so a guest

@@ -39,7 +39,7 @@ func holdInChild(dir, times string) error {
 		return err
 	}
 	if times == "forever" {
-		if _, err := l.Acquire(context.Background(), Need{MemoryMiB: 3000, CPUs: 1}); err != nil {
+		if _, err := l.Acquire(context.Background(), Need{MemoryMiB: 3000, CPUs: 1}, nil); err != nil {
 			return err
 		}
 		fmt.Println("held")
@@ -52,7 +52,7 @@ func holdInChild(dir, times string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for range n {
-		lease, err := l.Acquire(ctx, Need{MemoryMiB: 1900, CPUs: 1, DiskMiB: 1})
+		lease, err := l.Acquire(ctx, Need{MemoryMiB: 1900, CPUs: 1, DiskMiB: 1}, nil)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func take(t *testing.T, l *Ledger, n Need) *Lease {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	lease, err := l.Acquire(ctx, n)
+	lease, err := l.Acquire(ctx, n, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +169,8 @@ func TestAKilledHolderFreesItsLease(t *testing.T) {
 	l := open(t, dir, host)
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err = l.Acquire(short, Need{MemoryMiB: 2000})
-	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 guests use 3000 MiB") {
+	_, err = l.Acquire(short, Need{MemoryMiB: 2000}, nil)
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fmt.Sprintf("3000 of 4000 MiB of memory are taken and it wants 2000; held for guests of process %d", c.Process.Pid)) {
 		t.Fatalf("while held: %v", err)
 	}
 	got := make(chan *Lease)
@@ -228,7 +228,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 func TestATooLargeNeedFailsAtOnce(t *testing.T) {
 	l := open(t, t.TempDir(), host)
 	for _, n := range []Need{{MemoryMiB: 4001}, {DiskMiB: 10001}, {MemoryMiB: -1}} {
-		if _, err := l.Acquire(t.Context(), n); err == nil || n.MemoryMiB >= 0 && !errors.Is(err, ErrTooLarge) {
+		if _, err := l.Acquire(t.Context(), n, nil); err == nil || n.MemoryMiB >= 0 && !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%+v: %v", n, err)
 		}
 	}
@@ -236,7 +236,7 @@ func TestATooLargeNeedFailsAtOnce(t *testing.T) {
 	big := take(t, l, Need{CPUs: 64})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := l.Acquire(ctx, Need{CPUs: 1}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := l.Acquire(ctx, Need{CPUs: 1}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("beside a guest with every CPU: %v", err)
 	}
 	if err := big.Release(); err != nil {
@@ -253,7 +253,7 @@ func TestAGivenUpWaitLetsTheNextThrough(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gone := make(chan error)
 	go func() {
-		_, err := l.Acquire(ctx, Need{MemoryMiB: 4000})
+		_, err := l.Acquire(ctx, Need{MemoryMiB: 4000}, nil)
 		gone <- err
 	}()
 	for {
@@ -283,7 +283,7 @@ func TestTheFirstHoldersViewCounts(t *testing.T) {
 	second := take(t, b, Need{MemoryMiB: 2000})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := b.Acquire(ctx, Need{MemoryMiB: 1}); err == nil {
+	if _, err := b.Acquire(ctx, Need{MemoryMiB: 1}, nil); err == nil {
 		t.Error("the host was overcommitted")
 	}
 	if err := errors.Join(first.Release(), second.Release()); err != nil {
@@ -320,7 +320,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	}
 	defer l.Close()
 	for b.Loop() {
-		lease, err := l.Acquire(b.Context(), Need{MemoryMiB: 1})
+		lease, err := l.Acquire(b.Context(), Need{MemoryMiB: 1}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

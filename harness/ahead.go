@@ -1,0 +1,107 @@
+package harness
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"sync"
+
+	"assay/suites/check"
+)
+
+// need is what has to be made before a job's guest can be.
+type need int
+
+// The needs, in the order in which they are met.
+const (
+	needsNothing need = iota
+	needsTrees
+	needsUpgraded
+	needs
+)
+
+// needOf is the last thing that a job waits for.
+func (s *session) needOf(j job) need {
+	switch {
+	case j.State == check.Upgraded && !s.opt.NoFork:
+		return needsUpgraded
+	case slices.ContainsFunc(j.Checks, usesTrees):
+		return needsTrees
+	}
+	return needsNothing
+}
+
+// ahead is what is made while jobs that can do without it run already.
+type ahead struct {
+	needOf func(job) need
+	// made are closed when the need is met, or could not be: the job that asks
+	// then gets its own answer.
+	made [needs]chan struct{}
+}
+
+// makeAhead begins to make what the jobs need, as one of wg.
+func (s *session) makeAhead(ctx context.Context, wg *sync.WaitGroup, jobs []job) *ahead {
+	a := &ahead{needOf: s.needOf}
+	for n := range a.made {
+		a.made[n] = make(chan struct{})
+	}
+	close(a.made[needsNothing])
+	wg.Go(func() {
+		defer close(a.made[needsUpgraded])
+		if s.makeTrees(ctx, jobs, a.made[needsTrees]) && slices.ContainsFunc(jobs, func(j job) bool { return s.needOf(j) == needsUpgraded }) {
+			if _, err := s.states.get(ctx, check.Upgraded); err != nil {
+				s.opt.Log.Debug("no state made ahead", "state", check.Upgraded, "err", err)
+			}
+		}
+	})
+	return a
+}
+
+// makeTrees makes the trees if a job asks for them, and reports that nothing
+// went wrong.
+func (s *session) makeTrees(ctx context.Context, jobs []job, made chan<- struct{}) bool {
+	defer close(made)
+	for _, j := range jobs {
+		if err := s.trees.prepare(ctx, j.Checks); err != nil {
+			s.opt.Log.Debug("no trees made ahead", "err", err)
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func (a *ahead) has(n need) bool {
+	select {
+	case <-a.made[n]:
+		return true
+	default:
+		return false
+	}
+}
+
+// inOrder gives the jobs out in their order, but for those that wait for
+// something: of these the first comes as soon as it is there. It ends with ctx.
+func (a *ahead) inOrder(ctx context.Context, jobs []job) iter.Seq[job] {
+	return func(yield func(job) bool) {
+		left := slices.Clone(jobs)
+		for len(left) > 0 && ctx.Err() == nil {
+			n := slices.IndexFunc(left, func(j job) bool { return a.has(a.needOf(j)) })
+			if n >= 0 {
+				j := left[n]
+				left = slices.Delete(left, n, n+1)
+				if !yield(j) {
+					return
+				}
+				continue
+			}
+			next := needs
+			for _, j := range left {
+				next = min(next, a.needOf(j))
+			}
+			select {
+			case <-a.made[next]:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
