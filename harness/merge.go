@@ -264,7 +264,7 @@ func (s *session) assemble(checks []check.Registered) {
 	}
 	sort.SliceStable(s.run.Timeline, func(a, b int) bool { return s.run.Timeline[a].Start < s.run.Timeline[b].Start })
 	if s.known != nil {
-		s.known.Apply(s.run, time.Now())
+		s.known.Apply(s.run, s.exist, time.Now())
 	}
 	s.run.Conclude()
 }

@@ -78,10 +78,39 @@ func Select(all []check.Registered, s Selection) ([]check.Registered, error) {
 			return nil, selectionf("cannot choose checks by %q: no suite or check has that name%s", p, nearest(all, p))
 		}
 	}
+	there := LabelsOf(all)
+	for _, l := range s.Labels {
+		if l = strings.TrimPrefix(l, "!"); !slices.Contains(there, l) {
+			return nil, selectionf("cannot choose checks by label %q: no check has it; there are %s", l, strings.Join(there, ", "))
+		}
+	}
 	if len(out) == 0 {
-		return nil, selectionf("cannot plan a run: no check is left by suites %q, checks %q and labels %q", s.Suites, s.Checks, s.Labels)
+		return nil, selectionf("cannot plan a run: no check is chosen by all of %s", s)
 	}
 	return out, nil
+}
+
+// String is the choice as flags.
+func (s Selection) String() string {
+	var flags []string
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{{"suite", s.Suites}, {"check", s.Checks}, {"label", s.Labels}} {
+		if len(f.values) > 0 {
+			flags = append(flags, fmt.Sprintf("--%s %s", f.name, strings.Join(f.values, ",")))
+		}
+	}
+	return strings.Join(flags, " ")
+}
+
+// LabelsOf are the labels by which checks can be chosen, in order.
+func LabelsOf(checks []check.Registered) (labels []string) {
+	for _, r := range checks {
+		labels = append(append(labels, r.Labels...), r.Suite.Name)
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels)
 }
 
 func matches(patterns []string, name string, used map[string]bool) (bool, error) {

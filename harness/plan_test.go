@@ -61,7 +61,9 @@ func TestSelectRefusesWhatChoosesNothing(t *testing.T) {
 		{Selection{Suites: []string{"bas"}}, `"bas"`},
 		{Selection{Checks: []string{"base/a", "base/nope"}}, `"base/nope"`},
 		{Selection{Checks: []string{"storage"}}, "did you mean storage/a?"},
-		{Selection{Labels: []string{"typo"}}, `labels ["typo"]`},
+		{Selection{Labels: []string{"typo"}}, `label "typo": no check has it; there are base,`},
+		{Selection{Labels: []string{"!typo"}}, `label "typo"`},
+		{Selection{Suites: []string{"storage"}, Checks: []string{"base/a"}}, "chosen by all of --suite storage --check base/a"},
 		{Selection{Checks: []string{"["}}, "pattern"},
 	} {
 		got, err := Select(some, c.sel)

@@ -40,6 +40,9 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, r := range all {
+		s.exist = append(s.exist, r.ID())
+	}
 	if err = s.packOwn(own, checks); err == nil {
 		err = s.judge(ctx, checks)
 	}

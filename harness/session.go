@@ -43,6 +43,7 @@ type session struct {
 	trees    *treeSource
 	tools    *tools // nil as long as nobody could ask
 	known    *known.List
+	exist    []reports.CaseID                   // all checks, chosen or not
 	own      map[reports.CaseID]usercheck.Check // the user's checks, packed
 
 	accel    accel.Kind

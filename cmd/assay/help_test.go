@@ -39,6 +39,27 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	}
 }
 
+// TestCompletion: a shell is offered suites, checks and labels, also for the
+// second of a list.
+func TestCompletion(t *testing.T) {
+	for _, c := range []struct{ flag, typed, want, not string }{
+		{"--suite", "clo", "cloud-init\n", "base"},
+		{"--suite", "base,clo", "base,cloud-init\n", "storage"},
+		{"--check", "base/boot-t", "base/boot-time\n", "base/failed"},
+		{"--label", "", "slow\n", "base"},
+	} {
+		for _, command := range []string{"run", "suites"} {
+			root := newRootCommand()
+			var out strings.Builder
+			root.SetOut(&out)
+			root.SetArgs([]string{"__complete", command, c.flag, c.typed})
+			if err := root.Execute(); err != nil || !strings.Contains(out.String(), c.want) || strings.Contains(strings.ReplaceAll(out.String(), "base,", ""), c.not) {
+				t.Errorf("%s %s %q: %v\n%s", command, c.flag, c.typed, err, out.String())
+			}
+		}
+	}
+}
+
 // TestImpostor: what listens at the address of a service that was killed gets no
 // token.
 func TestImpostor(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"assay/artifact"
 	"assay/cloudinit"
 	"assay/harness"
+	"assay/suites/check"
 )
 
 // noArgs is cobra's rule as a usage error that says what may have been meant.
@@ -33,6 +35,30 @@ func selectionFlags(c *cobra.Command, s *harness.Selection) {
 	f.StringSliceVar(&s.Checks, "check", nil, "only these checks, suite/name (globs)")
 	f.StringSliceVar(&s.Labels, "label", nil, "only checks with one of these labels; !label leaves them out, !suite a whole suite")
 	f.StringArrayVar(&s.Folders, "checks", nil, "folder with checks of your own, see docs/own-checks.md (repeat for more)")
+	complete(c, s, "suite", func(r check.Registered) []string { return []string{r.Suite.Name} })
+	complete(c, s, "check", func(r check.Registered) []string { return []string{string(r.ID())} })
+	complete(c, s, "label", func(r check.Registered) []string { return r.Labels })
+}
+
+// complete lets a shell complete a flag of s by what the checks have.
+func complete(c *cobra.Command, s *harness.Selection, flag string, has func(check.Registered) []string) {
+	_ = c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		all, err := harness.ChecksWith(s.Folders)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		before := typed[:strings.LastIndexByte(typed, ',')+1] // a list's last item is what is typed
+		var values []string
+		for _, r := range all {
+			for _, v := range has(r) {
+				if strings.HasPrefix(before+v, typed) {
+					values = append(values, before+v)
+				}
+			}
+		}
+		slices.Sort(values)
+		return slices.Compact(values), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // guestFlags are what run and boot share.

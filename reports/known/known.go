@@ -92,14 +92,15 @@ func (e Entry) Expired(now time.Time) bool {
 }
 
 // Apply marks the image's failures that an entry covers, and writes to the
-// run's Notes which entries have expired and which are no longer needed.
+// run's Notes which entries have expired, which are no longer needed, and which
+// are about none of the checks that exist (all: those of the run and others).
 // What was marked before is forgotten, and a note that is there is not written
 // again, so applying twice is applying once. Counts and verdict are the
 // caller's to take afterwards (reports.Run.Conclude).
 //
 // Only failures that are the image's are covered: a question that was not
 // answered stays open, whatever the list says.
-func (l *List) Apply(run *reports.Run, now time.Time) {
+func (l *List) Apply(run *reports.Run, all []reports.CaseID, now time.Time) {
 	seen := make([]tally, len(l.Entries))
 	for i := range run.Suites {
 		for j := range run.Suites[i].Cases {
@@ -117,7 +118,7 @@ func (l *List) Apply(run *reports.Run, now time.Time) {
 		}
 	}
 	for k, e := range l.Entries {
-		if text := l.remark(e, seen[k], now); text != "" && !slices.Contains(run.Notes, text) {
+		if text := l.remark(e, seen[k], slices.ContainsFunc(all, e.Matches), now); text != "" && !slices.Contains(run.Notes, text) {
 			run.Notes = append(run.Notes, text)
 		}
 	}
@@ -145,8 +146,9 @@ func (t *tally) count(c *reports.Case) {
 	}
 }
 
-// remark is what a person who keeps the list should know of e, or "".
-func (l *List) remark(e Entry, t tally, now time.Time) string {
+// remark is what a person who keeps the list should know of e, or "". exists
+// says that there is a check that e is about.
+func (l *List) remark(e Entry, t tally, exists bool, now time.Time) string {
 	where := fmt.Sprintf("known failure %s (%s, line %d of %s)", e.Check, e.Tracker, e.Line, l.Name)
 	switch {
 	case e.Expired(now) && len(t.failed) > 0:
@@ -156,6 +158,10 @@ func (l *List) remark(e Entry, t tally, now time.Time) string {
 		}
 		return fmt.Sprintf("%s expired on %s and excuses nothing any more: %s still fails",
 			where, e.Expires.Format(time.DateOnly), strings.Join(ids, ", "))
+	case !exists && len(t.failed)+t.passed+t.other == 0:
+		return where + " is about no check that there is: `assay suites` lists them"
+	case e.Expired(now):
+		return fmt.Sprintf("%s expired on %s and can go: nothing that it is about fails here", where, e.Expires.Format(time.DateOnly))
 	case t.passed > 0 && len(t.failed) == 0 && t.other == 0:
 		return where + " is no longer needed: what it is about passes"
 	}

@@ -2,6 +2,7 @@ package known
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,17 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestParseTellsEveryEntrysMistake(t *testing.T) {
+	const wrong = "- {check: a/b, tracker: none, expires: 2026-01-01}\n"
+	_, err := Parse("known.yaml", []byte(wrong+good[strings.Index(good, "- "):]+wrong))
+	if err == nil || !strings.Contains(err.Error(), "known.yaml:1:25") || !strings.Contains(err.Error(), "known.yaml:15:25") || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("%v", err)
+	}
+	if _, err := Parse("known.yaml", []byte(strings.Repeat(wrong, 1000))); err == nil || strings.Count(err.Error(), "\n") != maxErrors-1 {
+		t.Errorf("of a thousand mistakes: %v", err)
+	}
+}
+
 func TestReadNeedsAFile(t *testing.T) {
 	if _, err := Read(t.TempDir() + "/none.yaml"); err == nil || !strings.Contains(err.Error(), "cannot read known failures") {
 		t.Errorf("got %v", err)
@@ -131,12 +143,16 @@ func TestApply(t *testing.T) {
 	}
 	now := day(t, "2026-08-31T23:59:59Z")
 	img := reports.Image{Arch: artifact.X8664, OSTreeVersion: "43.20260801"}
+	all := []reports.CaseID{"base/failed-units", "containers/pull", "storage/driver"}
+	for i := range l.Entries[1:] { // what they are about is beside the point here
+		l.Entries[i+1].Expires = now
+	}
 
 	t.Run("covers the image's failures only", func(t *testing.T) {
 		infra := failed("containers/run")
 		infra.Outcome, infra.Fault = reports.Errored, reports.FaultInfra
 		run := runOf(img, failed("containers/pull"), infra, failed("base/other"), passed("base/ok"))
-		l.Apply(run, now)
+		l.Apply(run, all, now)
 		c := run.Suites[0].Cases
 		if c[0].Known == nil || c[0].Known.Tracker != "https://bugs.example/812" || c[0].Known.Expires != "2026-08-31" {
 			t.Errorf("containers/pull: %+v", c[0].Known)
@@ -153,12 +169,12 @@ func TestApply(t *testing.T) {
 	})
 	t.Run("a day late it blocks again", func(t *testing.T) {
 		run := runOf(img, failed("containers/pull"), passed("base/ok"))
-		l.Apply(run, now)
+		l.Apply(run, all, now)
 		if v, _ := reports.Judge(run.Suites); v != reports.Accepted {
 			t.Fatalf("on the last day: %s", v)
 		}
 		for range 2 {
-			l.Apply(run, now.Add(time.Second))
+			l.Apply(run, all, now.Add(time.Second))
 		}
 		if v, _ := reports.Judge(run.Suites); v != reports.Rejected {
 			t.Errorf("a second past the last day: %s", v)
@@ -170,7 +186,7 @@ func TestApply(t *testing.T) {
 	t.Run("no longer needed", func(t *testing.T) {
 		skipped := passed("containers/build")
 		run := runOf(img, passed("containers/pull"), skipped, passed("storage/driver"))
-		l.Apply(run, now)
+		l.Apply(run, all, now)
 		if len(run.Notes) != 2 || !strings.Contains(run.Notes[0], "no longer needed") || !strings.Contains(run.Notes[1], "storage/driver") {
 			t.Errorf("notes: %q", run.Notes)
 		}
@@ -180,10 +196,32 @@ func TestApply(t *testing.T) {
 		skipped.Outcome = reports.Skipped
 		for _, second := range []reports.Case{failed("containers/build"), skipped} {
 			run := runOf(img, passed("containers/pull"), second)
-			l.Apply(run, now)
+			l.Apply(run, all, now)
 			if len(run.Notes) != 0 {
 				t.Errorf("notes: %q", run.Notes)
 			}
+		}
+	})
+	t.Run("expired, and nothing of it fails", func(t *testing.T) {
+		old := &List{Name: "k", Entries: slices.Clone(l.Entries[2:])}
+		old.Entries[0].Expires = now.AddDate(0, 0, -2)
+		for _, run := range []*reports.Run{runOf(img, passed("storage/driver")), runOf(img, passed("base/other"))} {
+			old.Apply(run, all, now)
+			if len(run.Notes) != 1 || !strings.Contains(run.Notes[0], "expired on 2026-08-29 and can go") {
+				t.Errorf("notes: %q", run.Notes)
+			}
+		}
+	})
+	t.Run("about no check that there is", func(t *testing.T) {
+		run := runOf(img, passed("base/ok"))
+		l.Apply(run, []reports.CaseID{"containers/pull", "base/failed-units"}, now)
+		if len(run.Notes) != 1 || !strings.Contains(run.Notes[0], "storage/driver") || !strings.Contains(run.Notes[0], "no check that there is") {
+			t.Errorf("notes: %q", run.Notes)
+		}
+		run = runOf(img, passed("storage/driver")) // of a folder that is not given now
+		l.Apply(run, nil, now)
+		if strings.Contains(strings.Join(run.Notes, "\n"), "storage/driver (https://bugs.example/9, line 12 of known.yaml) is about no check") {
+			t.Errorf("notes: %q", run.Notes)
 		}
 	})
 	t.Run("scope", func(t *testing.T) {
@@ -198,7 +236,7 @@ func TestApply(t *testing.T) {
 			{reports.Image{Arch: artifact.X8664}, false}, // it never came up
 		} {
 			run := runOf(c.img, failed("containers/pull"))
-			l.Apply(run, now)
+			l.Apply(run, all, now)
 			if got := run.Suites[0].Cases[0].Known != nil; got != c.want {
 				t.Errorf("%+v: covered %t, want %t", c.img, got, c.want)
 			}
@@ -206,7 +244,7 @@ func TestApply(t *testing.T) {
 	})
 	t.Run("a star stays inside its criterion", func(t *testing.T) {
 		run := runOf(img, failed("containers/pull/deep"))
-		l.Apply(run, now)
+		l.Apply(run, all, now)
 		if run.Suites[0].Cases[0].Known != nil {
 			t.Error("covered")
 		}

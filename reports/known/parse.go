@@ -44,8 +44,8 @@ func Read(file string) (*List, error) {
 	return Parse(file, data)
 }
 
-// Parse reads the content of a known-failure file; name is for errors. The
-// file is one YAML list; an empty file is an empty list. Unknown keys, keys
+// Parse reads the content of a known-failure file; name is for errors, which
+// tell the first mistake of each entry. The file is one YAML list; an empty file is an empty list. Unknown keys, keys
 // twice, anchors, aliases, tags and second documents are errors.
 func Parse(name string, data []byte) (*List, error) {
 	r := reader{file: name}
@@ -78,15 +78,24 @@ func Parse(name string, data []byte) (*List, error) {
 	if !ok {
 		return nil, r.errorf(body.GetToken(), "want a list of entries, each with check, tracker and expires")
 	}
+	var errs []error
 	for _, v := range seq.Values {
 		e, err := r.entry(v)
 		if err != nil {
-			return nil, err
+			if errs = append(errs, err); len(errs) == maxErrors {
+				break
+			}
 		}
 		list.Entries = append(list.Entries, e)
 	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
 	return list, nil
 }
+
+// maxErrors bounds what is told of a file at once, one error an entry.
+const maxErrors = 20
 
 // reader turns nodes into entries and knows the file for its errors.
 type reader struct{ file string }
