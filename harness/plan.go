@@ -85,23 +85,9 @@ func Select(all []check.Registered, s Selection) ([]check.Registered, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, selectionf("cannot plan a run: no check is chosen by all of %s", s)
+		return nil, selectionf("cannot plan a run: no check is chosen by all of %s", s.told())
 	}
 	return out, nil
-}
-
-// String is the choice as flags.
-func (s Selection) String() string {
-	var flags []string
-	for _, f := range []struct {
-		name   string
-		values []string
-	}{{"suite", s.Suites}, {"check", s.Checks}, {"label", s.Labels}} {
-		if len(f.values) > 0 {
-			flags = append(flags, fmt.Sprintf("--%s %s", f.name, strings.Join(f.values, ",")))
-		}
-	}
-	return strings.Join(flags, " ")
 }
 
 // LabelsOf are the labels by which checks can be chosen, in order.

@@ -47,7 +47,7 @@ func checkUpdates(ctx context.Context, opt Options) error {
 		return &InfraError{errors.New("cannot read --update-repo: the program ostree is not installed (Debian: apt-get install ostree)")}
 	}
 	if _, err := trees.Read(ctx, opt.UpdateRepo, opt.UpdateRef, check.Tree{}); err != nil {
-		return &SelectionError{fmt.Sprintf("cannot use --update-repo %s with --update-ref %s: %v", opt.UpdateRepo, opt.UpdateRef, err)}
+		return &SelectionError{fmt.Sprintf("cannot use --update-repo with --update-ref %s: %v", opt.UpdateRef, err)}
 	}
 	return nil
 }

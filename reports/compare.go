@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -35,6 +36,9 @@ type Comparison struct {
 	// and not under NewlyFailing: nothing got worse that had been seen.
 	New  []CaseChange `json:"new"`
 	Gone []CaseChange `json:"gone"`
+	// OtherChoice is true when the runs were told to run different checks: then
+	// what is New or Gone was not asked for in the other.
+	OtherChoice bool `json:"other_choice"`
 	// Slower and Faster passed in both runs, the greatest change first. Empty
 	// when the two ran under different accelerators (see Notes).
 	Slower []CaseChange `json:"slower"`
@@ -107,6 +111,10 @@ func Compare(a, b *Run) Comparison {
 	if !timed {
 		c.Notes = append(c.Notes, "times are not compared: the first run was under "+
 			Line(acceleratorWords(a.Host.Accelerator), 40)+", the second under "+Line(acceleratorWords(b.Host.Accelerator), 40))
+	}
+	if first, second := a.Selection.String(), b.Selection.String(); first != second {
+		c.OtherChoice = true
+		c.Notes = append(c.Notes, fmt.Sprintf("the first run was of %s, the second of %s", Line(first, 200), Line(second, 200)))
 	}
 	for _, id := range order {
 		now := after[id]

@@ -99,6 +99,24 @@ func TestCompareAcrossAccelerators(t *testing.T) {
 	}
 }
 
+// TestCompareOtherChoices: what only one run was told to ask is neither new nor gone.
+func TestCompareOtherChoices(t *testing.T) {
+	a := &Run{Suites: []Suite{suite("s", blocking("s/a", Passed, ""), blocking("s/both", Passed, ""))}}
+	b := &Run{Suites: []Suite{suite("s", blocking("s/both", Passed, ""), blocking("s/b", Passed, ""))}, Selection: &Selection{Checks: []string{"s/b", "s/both"}, Labels: []string{"!slow"}}}
+	var text bytes.Buffer
+	if err := Compare(a, b).Text(&text, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Run in B only (1)\n  + s/b", "Run in A only (1)\n  - s/a", "the first run was of all checks, the second of --check s/b,s/both --label !slow"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the text lacks %q:\n%s", want, text.String())
+		}
+	}
+	if b.Selection = nil; Compare(a, b).OtherChoice {
+		t.Error("the same choice is another")
+	}
+}
+
 func TestCompareWithItself(t *testing.T) {
 	run := sampleRejected()
 	c := Compare(run, run)

@@ -44,6 +44,10 @@ func (c Comparison) Text(w io.Writer, color bool) error {
 			fmt.Fprintf(b, "  %-15s %s → %s\n", f.Field, dash(Line(f.Before, 100)), dash(Line(f.After, 100)))
 		}
 	}
+	added, gone := "New checks", "Checks that are gone"
+	if c.OtherChoice {
+		added, gone = "Run in B only", "Run in A only"
+	}
 	for _, l := range []struct {
 		heading, mark, color string
 		list                 []CaseChange
@@ -56,8 +60,8 @@ func (c Comparison) Text(w io.Writer, color bool) error {
 		{"Newly passing", "✓", sgrGood, c.NewlyPassing, outcomeChange},
 		{"Newly skipped", "–", sgrDim, c.NewlySkipped, outcomeChange},
 		{"No longer skipped", "✓", sgrGood, c.NoLongerSkipped, outcomeChange},
-		{"New checks", "+", sgrBold, c.New, func(x CaseChange) string { return string(x.After) }},
-		{"Checks that are gone", "-", sgrBold, c.Gone, func(x CaseChange) string { return "was " + string(x.Before) }},
+		{added, "+", sgrBold, c.New, func(x CaseChange) string { return string(x.After) }},
+		{gone, "-", sgrBold, c.Gone, func(x CaseChange) string { return "was " + string(x.Before) }},
 		{"Slower", "▲", sgrOpen, c.Slower, timeChange},
 		{"Faster", "▼", sgrGood, c.Faster, timeChange},
 	} {

@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"assay/artifact"
@@ -88,6 +90,23 @@ type Selection struct {
 	Suites []string `json:"suites,omitempty"`
 	Checks []string `json:"checks,omitempty"`
 	Labels []string `json:"labels,omitempty"`
+}
+
+// String is the choice as flags of `assay run`.
+func (s *Selection) String() string {
+	if s == nil {
+		return "all checks"
+	}
+	var flags []string
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{{"suite", s.Suites}, {"check", s.Checks}, {"label", s.Labels}} {
+		if len(f.values) > 0 {
+			flags = append(flags, fmt.Sprintf("--%s %s", f.name, strings.Join(f.values, ",")))
+		}
+	}
+	return strings.Join(flags, " ")
 }
 
 // Tool is the program that wrote the results.

@@ -34,6 +34,8 @@ type laneBar struct {
 	bar
 	Y      int
 	Failed bool
+	// Roomy is a text that a narrow page would show a part of.
+	Roomy bool
 }
 
 type spanRow struct{ Guest, Kind, Name, Start, Took, Result string }
@@ -122,9 +124,11 @@ func newLaneBar(s Span, row int, whole time.Duration) laneBar {
 	b.bar = bar{X: fmt.Sprintf("%.3f%%", x), W: fmt.Sprintf("%.3f%%", width), Class: class, Text: text,
 		Title: fmt.Sprintf("%s %s: %s from %s on, %s", Line(s.Kind, 40), Line(s.Name, 200), roughly(s.End-s.Start), clock(s.Start), okWord(s.OK))}
 	// A word that shows half its first letter says nothing.
-	if need := 1.0 + 0.75*float64(len([]rune(text))); width < need && width < 7 {
+	letters := float64(len([]rune(text)))
+	if need := 1.0 + 0.75*letters; width < need && width < 7 {
 		b.Text = ""
 	}
+	b.Roomy = width < 4+2.2*letters // of some 300 pixels
 	return b
 }
 

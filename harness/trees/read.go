@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"assay/suites/check"
@@ -21,9 +22,12 @@ func Read(ctx context.Context, dir, ref string, booted check.Tree) (*check.Trees
 	if !safeRef.MatchString(ref) {
 		return nil, fmt.Errorf("cannot read ref %q of %s: it is no ostree ref", ref, dir)
 	}
+	if st, err := os.Stat(filepath.Join(dir, "objects")); err != nil || !st.IsDir() {
+		return nil, fmt.Errorf("%s is no ostree repository: it has no folder objects; `ostree init --repo` makes one", dir)
+	}
 	tip, err := ostree(ctx, dir, "rev-parse", ref)
 	if err != nil {
-		return nil, err
+		return nil, whichRefs(ctx, dir, ref, err)
 	}
 	t := &check.Trees{Ref: ref, Booted: booted}
 	past := false // the booted tree, on the way back
@@ -56,6 +60,29 @@ func Read(ctx context.Context, dir, ref string, booted check.Tree) (*check.Trees
 	}
 	return t, nil
 }
+
+// whichRefs says which refs a repository has whose ref cannot be read.
+func whichRefs(ctx context.Context, dir, ref string, cause error) error {
+	out, err := ostree(ctx, dir, "refs")
+	if err != nil {
+		return err
+	}
+	refs := strings.Fields(out)
+	switch {
+	case len(refs) == 0:
+		return fmt.Errorf("the ostree repository %s has no refs at all", dir)
+	case slices.Contains(refs, ref):
+		return cause
+	}
+	more := ""
+	if n := len(refs) - refsShown; n > 0 {
+		refs, more = refs[:refsShown], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Errorf("the ostree repository %s has no ref %s, but %s%s", dir, ref, strings.Join(refs, ", "), more)
+}
+
+// refsShown bounds how many refs an error lists.
+const refsShown = 10
 
 // ostree runs a command on the repository in dir and returns its output.
 func ostree(ctx context.Context, dir, verb string, args ...string) (string, error) {

@@ -135,6 +135,15 @@ func TestHandler(t *testing.T) {
 	}
 }
 
+// TestReadWhatIsNone: what is no repository is told in our own words.
+func TestReadWhatIsNone(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), "/nowhere", "/etc/passwd"} {
+		if _, err := Read(t.Context(), dir, "os/x", check.Tree{}); err == nil || !strings.Contains(err.Error(), dir+" is no ostree repository") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	if _, err := exec.LookPath("ostree"); err != nil {
 		t.Skip("ostree is not installed")
@@ -167,7 +176,7 @@ func TestRead(t *testing.T) {
 	if _, err := Read(t.Context(), dir, "os/x", check.Tree{Commit: commits[3]}); err == nil || !strings.Contains(err.Error(), "which the image has") {
 		t.Errorf("the newest tree as an update: %v", err)
 	}
-	if _, err := Read(t.Context(), dir, "os/none", check.Tree{}); err == nil || !strings.Contains(err.Error(), dir) {
+	if _, err := Read(t.Context(), dir, "os/none", check.Tree{}); err == nil || !strings.Contains(err.Error(), dir+" has no ref os/none, but os/x") {
 		t.Errorf("no such ref: %v", err)
 	}
 }
