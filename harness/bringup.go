@@ -18,6 +18,10 @@ const (
 	// bootLimit is how long a boot may take on a KVM host, from power-on to
 	// the first command: ten times a slow cloud image.
 	bootLimit = 90 * time.Second
+	// bootLimitLeast is the same on any host: what systemd and dracut wait for a
+	// device or a unit that does not come (90 to 240 seconds), whatever the host's
+	// speed. They say then what is missing.
+	bootLimitLeast = 6 * time.Minute
 	// idleTick is how often a guest's CPU time is looked at while it boots.
 	idleTick = 5 * time.Second
 	// idleShare is the part of one CPU below which a guest counts as idle. An
@@ -29,6 +33,9 @@ const (
 	stuckAfter = 150 * time.Second
 	// stuckWhenUp is the same once the console shows that the boot is over.
 	stuckWhenUp = 45 * time.Second
+	// stuckInJobs is the same once somebody could log in: units that wait for what
+	// the closed network does not have, such as the time, give up after 180 seconds.
+	stuckInJobs = 4 * time.Minute
 	// refusedFor ends a boot whose SSH server has refused the seed's keys that
 	// long, the last refusedSilent of it without a word on the console. Asking
 	// keeps an emulated guest busy, so it would never count as idle.
@@ -80,6 +87,9 @@ func (s *session) bringUpOnce(ctx context.Context, name string) (_ *instance, _ 
 		return nil, nil, err
 	}
 	g, ready, err := s.await(ctx, i)
+	if err == nil {
+		g, err = i.becomeRoot(ctx, g)
+	}
 	if err != nil {
 		var failed []string
 		var down *notUpError
@@ -97,7 +107,7 @@ func (s *session) bringUpOnce(ctx context.Context, name string) (_ *instance, _ 
 // CPU time for signs that it never will be.
 func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Readiness, error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(float64(bootLimit)*s.scale))
+	ctx, cancel := context.WithTimeout(ctx, max(bootLimitLeast, time.Duration(float64(bootLimit)*s.scale)))
 	defer cancel()
 	findings, unsubscribe := i.console.Subscribe()
 	defer unsubscribe()
@@ -124,7 +134,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 	idle := newIdleWatch(began)
 	tick := time.NewTicker(idleTick)
 	defer tick.Stop()
-	e := ending{}
+	e, starts := ending{}, 0
 	fail := func(a answer) (*guest.SSH, guest.Readiness, error) {
 		stop()
 		if a.err == nil && a.g == nil {
@@ -134,8 +144,9 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 			a.g.Close()
 		}
 		lines := i.console.Since(0)
-		e.inInitramfs, e.ignited = inInitramfs(lines), ignited(lines)
+		e.inInitramfs, e.ignited, e.loader = inInitramfs(lines), ignited(lines), loaderIn(lines)
 		e.findings, e.bytes, e.err, e.waited = i.console.Findings(), i.console.Bytes(), a.err, time.Since(began)
+		e.waiting = i.console.Waiting()
 		select {
 		case <-i.machine.Gone():
 			end := i.machine.End()
@@ -161,10 +172,13 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 				findings = nil
 				continue
 			}
-			if f.Kind == console.LoginPrompt || f.Kind == console.CloudInitFinished {
+			switch f.Kind {
+			case console.LoginPrompt, console.CloudInitFinished:
 				idle.up = true
+			case console.KernelStarted:
+				starts++
 			}
-			if f.Fatal || f.Kind == console.EmulatorFault {
+			if f.Fatal || f.Kind == console.EmulatorFault || starts == rebootLoop {
 				return fail(answer{})
 			}
 		case <-i.machine.Gone():
@@ -180,7 +194,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 			if err != nil {
 				continue // its end shows elsewhere
 			}
-			idle.look(now, cpu, i.machine.HeldBack(), i.console.Bytes())
+			idle.look(now, cpu, i.machine.HeldBack(), i.console.Said())
 			e.idle, e.refused = idle.stuck(now), idle.refuses(now)
 			if e.idle || e.refused {
 				return fail(answer{})
@@ -196,8 +210,9 @@ type idleWatch struct {
 	at    time.Time
 	cpu   time.Duration
 	held  time.Duration // see machine.HeldBack
-	bytes int64
-	up    bool // the console shows a finished boot
+	said  int64         // see console.Said
+	up    bool          // the console shows a finished boot
+	in    bool          // somebody could log in
 	// silent is since when the console has been, refused since when the SSH
 	// server has known nothing of the seed's keys; zero when it does.
 	silent, refused time.Time
@@ -213,6 +228,8 @@ func (w *idleWatch) progress(o guest.Observation) {
 		if w.refused.IsZero() {
 			w.refused = o.At
 		}
+	case guest.StageNoLogin, guest.StageBoot:
+		w.in, w.refused = true, time.Time{}
 	default:
 		w.refused = time.Time{}
 	}
@@ -225,18 +242,18 @@ func (w *idleWatch) refuses(now time.Time) bool {
 
 // look takes a reading of the guest's CPU time and console. What the host let
 // the guest wait is no time that it had: it does not count as idle or silent.
-func (w *idleWatch) look(now time.Time, cpu time.Duration, held machine.HeldBack, bytes int64) {
+func (w *idleWatch) look(now time.Time, cpu time.Duration, held machine.HeldBack, said int64) {
 	elapsed := now.Sub(w.at)
 	waited := min(max(0, held.Waited-w.held), elapsed)
 	if held.Stopped {
 		waited = elapsed
 	}
-	if float64(cpu-w.cpu) > idleShare*float64(elapsed-waited) || bytes != w.bytes {
+	if float64(cpu-w.cpu) > idleShare*float64(elapsed-waited) || said != w.said {
 		w.since = now
 	} else {
 		w.since = w.since.Add(waited)
 	}
-	if bytes != w.bytes {
+	if said != w.said {
 		w.silent = now
 	} else {
 		w.silent = w.silent.Add(waited)
@@ -244,13 +261,16 @@ func (w *idleWatch) look(now time.Time, cpu time.Duration, held machine.HeldBack
 	if !w.refused.IsZero() {
 		w.refused = w.refused.Add(waited)
 	}
-	w.held, w.at, w.cpu, w.bytes = held.Waited, now, cpu, bytes
+	w.held, w.at, w.cpu, w.said = held.Waited, now, cpu, said
 }
 
 func (w *idleWatch) long(now time.Time, d time.Duration) bool { return now.Sub(w.since) >= d }
 
 func (w *idleWatch) stuck(now time.Time) bool {
-	if w.up {
+	switch {
+	case w.in:
+		return w.long(now, stuckInJobs)
+	case w.up:
 		return w.long(now, stuckWhenUp)
 	}
 	return w.long(now, stuckAfter)

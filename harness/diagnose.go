@@ -26,6 +26,7 @@ const (
 	bootSSH       reports.CaseID = "boot/ssh"
 	bootSeed      reports.CaseID = "cloud-init/ssh-key"
 	bootComplete  reports.CaseID = "boot/complete"
+	bootRoot      reports.CaseID = "boot/root"
 	bootConsole   reports.CaseID = "boot/console"
 )
 
@@ -42,6 +43,7 @@ var bootCases = []struct {
 	{bootSSH, "SSH answers on port 22"},
 	{bootSeed, "the seed's SSH key lets its user in"},
 	{bootComplete, "the boot finishes and lets users in"},
+	{bootRoot, "the seed's user can become root with sudo, or root itself be let in"},
 	{bootConsole, "the console shows no lack of memory, no ordering cycle and no disk error"},
 }
 
@@ -113,6 +115,10 @@ type ending struct {
 	// guest itself said so, however slow it is.
 	refused bool
 	waited  time.Duration
+	// waiting is the job that systemd last said it waits for.
+	waiting string
+	// loader is what the boot loader was last seen at.
+	loader loaderState
 }
 
 // diagnosis is whose fault a failed boot is.
@@ -162,6 +168,9 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 			return diagnosis{Check: bootLoader, Fault: reports.FaultInfra, Message: fmt.Sprintf("the virtual machine ended (%s) %s", e.end.Kind, e.end.Detail)}
 		}
 	}
+	if d, ok := loops(e, kind); ok {
+		return d
+	}
 	stage, last := furthest(e.err)
 	seen := func(k console.Kind) bool { return hasKind(e.findings, k) }
 	fault := reports.FaultInfra
@@ -169,9 +178,13 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 		fault = reports.FaultImage
 	}
 	waited := e.waited.Round(time.Second)
+	waits := ""
+	if e.waiting != "" {
+		waits = "; the last that it waited for: " + e.waiting
+	}
 	switch {
 	case stage == guest.StageBoot || stage == guest.StageNoLogin:
-		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("users could log in, but the boot had not finished after %s (%s)", waited, last)}
+		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("users could log in, but the boot had not finished after %s%s%s", waited, inBrackets(last), waits)}
 	case stage == guest.StageHostKey || stage == guest.StageLogin:
 		why := "the seed was not applied"
 		if e.ignited {
@@ -186,9 +199,80 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	case seen(console.LoginPrompt) || seen(console.CloudInitFinished):
 		return diagnosis{Check: bootSSH, Fault: fault, Message: "the system came up to its login prompt, but nothing answers on port 22"}
 	case seen(console.KernelStarted):
-		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("the kernel started, but after %s nothing answers on port 22; the console ends with %q", waited, last)}
+		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf("the kernel started, but after %s nothing answers on port 22%s%s", waited, inBrackets(last), waits)}
+	case e.loader == loaderWaits:
+		return diagnosis{Check: bootLoader, Fault: reports.FaultImage, Message: fmt.Sprintf("the boot loader shows its menu, and in %s boots nothing of it by itself", waited)}
+	case e.loader == loaderDone:
+		return diagnosis{Check: bootComplete, Fault: fault, Message: fmt.Sprintf(
+			"the boot loader started a kernel, which in %s said no word on the serial console (does the kernel's command line lack console=?), and nothing answers on port 22", waited)}
 	}
 	return diagnosis{Check: bootLoader, Fault: fault, Message: fmt.Sprintf("the firmware ran, but in %s no kernel said a word on the serial console and nothing answers on port 22", waited)}
+}
+
+// rebootLoop is how many kernels start before a boot counts as one that never
+// ends. SELinux and Ignition reboot a first boot once or twice.
+const rebootLoop = 4
+
+// loops tells a guest that reboots again and again from a slow one. Under
+// emulation it has to have said that it reboots: an emulator may trip, too.
+func loops(e ending, kind accel.Kind) (diagnosis, bool) {
+	var starts, byItself []console.Finding
+	for _, f := range e.findings {
+		switch f.Kind {
+		case console.KernelStarted:
+			starts = append(starts, f)
+		case console.Shutdown:
+			byItself = append(byItself, f)
+		}
+	}
+	if len(starts) < rebootLoop {
+		return diagnosis{}, false
+	}
+	d := diagnosis{Check: bootComplete, Fault: reports.FaultInfra, Shown: starts,
+		Message: fmt.Sprintf("the guest reboots again and again: %d kernels were started in %s, and no boot was finished", len(starts), e.waited.Round(time.Second))}
+	if kind == accel.KVM || len(byItself) >= rebootLoop-1 {
+		d.Fault = reports.FaultImage
+		d.Shown = slices.Concat(byItself, starts)
+	}
+	return d, true
+}
+
+// loaderState is what GRUB, or the kernel's own loader, was last seen at.
+type loaderState int
+
+const (
+	loaderUnseen loaderState = iota
+	// loaderWaits shows a menu without a countdown: for a person who will not come.
+	loaderWaits
+	// loaderDone has handed over to a kernel.
+	loaderDone
+)
+
+var (
+	loaderMenu  = regexp.MustCompile(`select which entry is highlighted`)
+	loaderCount = regexp.MustCompile(`will be (executed|started) automatically in`)
+	loaderLeft  = regexp.MustCompile("^EFI stub: |^ *Booting `")
+)
+
+func loaderIn(lines []string) (st loaderState) {
+	for _, l := range lines {
+		switch {
+		case loaderMenu.MatchString(l):
+			st = loaderWaits
+		case loaderCount.MatchString(l):
+			st = loaderUnseen
+		case loaderLeft.MatchString(l):
+			st = loaderDone
+		}
+	}
+	return st
+}
+
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
 }
 
 // What dracut, mkinitcpio and initramfs-tools print, with systemd in the
@@ -223,7 +307,10 @@ func inInitramfs(lines []string) (in bool) {
 func furthest(err error) (guest.Stage, string) {
 	var nr *guest.NotReadyError
 	if errors.As(err, &nr) {
-		if nr.Last != nil {
+		switch {
+		case nr.Detail != "":
+			return nr.Stage, nr.Detail
+		case nr.Last != nil:
 			return nr.Stage, firstLine(strings.Split(nr.Last.Error(), "\n"))
 		}
 		return nr.Stage, ""

@@ -49,6 +49,12 @@ func TestDiagnose(t *testing.T) {
 			bootLoader, reports.FaultInfra, "signal 9"},
 		{"ended by the host", ending{end: &machine.End{Kind: machine.EndShutdown}, bytes: 9}, accel.TCG, bootComplete, reports.FaultInfra, "not by a guest"},
 		{"paused for a full disk", ending{end: &machine.End{Kind: machine.EndFailed, Detail: machine.ErrPaused.Error()}, bytes: 9}, accel.TCG, bootLoader, reports.FaultInfra, "disk full"},
+		{"loader's menu", ending{loader: loaderWaits, bytes: 9, waited: time.Minute}, accel.TCG, bootLoader, reports.FaultImage, "shows its menu"},
+		{"silent kernel", ending{loader: loaderDone, bytes: 9, waited: time.Minute}, accel.TCG, bootComplete, reports.FaultInfra, "said no word on the serial console"},
+		{"waits for a device", ending{findings: found(console.KernelStarted), bytes: 9, idle: true, waiting: "A start job is running for /dev/disk/by-uuid/dead (2min / no limit)"}, accel.KVM,
+			bootComplete, reports.FaultImage, "the last that it waited for: A start job is running for /dev/disk/by-uuid/dead"},
+		{"a unit that never ends", ending{bytes: 9, idle: true, err: &guest.NotReadyError{Stage: guest.StageBoot, Detail: "still starting: forever.service"}}, accel.KVM,
+			bootComplete, reports.FaultImage, "(still starting: forever.service)"},
 		{"powered off", ending{findings: found(console.Shutdown), end: &machine.End{Kind: machine.EndShutdown}, bytes: 9}, accel.TCG, bootComplete, reports.FaultImage, "powered itself off"},
 		{"sshd off", ending{findings: found(console.KernelStarted, console.LoginPrompt), err: notReady(guest.StageNoAnswer, "refused"), idle: true, bytes: 9},
 			accel.TCG, bootSSH, reports.FaultImage, "nothing answers on port 22"},
@@ -130,6 +136,68 @@ func TestIdleWatch(t *testing.T) {
 	w.look(at(61), 4*time.Second+100*time.Millisecond, machine.HeldBack{}, 101)
 	if w.stuck(at(62)) {
 		t.Error("a byte on the console is a sign of life")
+	}
+}
+
+// TestIdleWatchInsideJobs: once somebody is let in, units that wait for what the
+// closed network lacks may take their time.
+func TestIdleWatchInsideJobs(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	w := newIdleWatch(at(0))
+	w.up = true
+	w.progress(guest.Observation{Stage: guest.StageBoot, At: at(0)})
+	w.look(at(5), 0, machine.HeldBack{}, 0)
+	if w.stuck(at(200)) {
+		t.Error("chrony-wait would have given up by itself")
+	}
+	if !w.stuck(at(240)) {
+		t.Error("a unit that never ends is not found")
+	}
+}
+
+func TestLoops(t *testing.T) {
+	again := func(n int, kinds ...console.Kind) (all []console.Finding) {
+		for range n {
+			for _, k := range kinds {
+				all = append(all, console.Finding{Kind: k})
+			}
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		found []console.Finding
+		kind  accel.Kind
+		fault reports.Fault
+		is    bool
+	}{
+		"relabelled and ignited":   {again(3, console.KernelStarted, console.Shutdown), accel.KVM, "", false},
+		"says that it reboots":     {again(4, console.KernelStarted, console.Shutdown), accel.TCG, reports.FaultImage, true},
+		"the fourth is under way":  {append(again(3, console.KernelStarted, console.Shutdown), console.Finding{Kind: console.KernelStarted}), accel.TCG, reports.FaultImage, true},
+		"without a word":           {again(4, console.KernelStarted), accel.KVM, reports.FaultImage, true},
+		"without a word, emulated": {again(4, console.KernelStarted, console.UnexpectedReboot), accel.TCG, reports.FaultInfra, true},
+	} {
+		d, is := loops(ending{findings: c.found, waited: time.Minute}, c.kind)
+		if is != c.is || d.Fault != c.fault || is && (d.Check != bootComplete || !strings.Contains(d.Message, "4 kernels were started in 1m0s")) {
+			t.Errorf("%s: %v, %+v", name, is, d)
+		}
+	}
+}
+
+func TestLoaderIn(t *testing.T) {
+	const menu, count = "      Use the ^ and v keys to select which entry is highlighted.", "   The highlighted entry will be executed automatically in 5s."
+	for _, c := range []struct {
+		lines []string
+		want  loaderState
+	}{
+		{[]string{"GRUB loading.", "Welcome to GRUB!"}, loaderUnseen},
+		{[]string{menu, "      Press enter to boot the selected OS"}, loaderWaits},
+		{[]string{menu, count, count}, loaderUnseen},
+		{[]string{menu, count, "  Booting `Fedora Linux 43'"}, loaderDone},
+		{[]string{menu, "EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path"}, loaderDone},
+	} {
+		if got := loaderIn(c.lines); got != c.want {
+			t.Errorf("%q: %v, want %v", c.lines, got, c.want)
+		}
 	}
 }
 

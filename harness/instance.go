@@ -33,6 +33,7 @@ type instance struct {
 	file    *os.File // console.log
 	relay   *relay
 	access  guestAccess
+	noSudo  string // what a sudo said that is there and does not work
 	env     check.Env
 	seed    *seed
 	overlay string

@@ -135,6 +135,11 @@ func (s *session) recordUp(i *instance, first bool) {
 			c.Duration = s.lastBoot()
 		}
 		f, isBad := bad[b.id]
+		if b.id == bootRoot && i.noSudo != "" {
+			c.Outcome, c.Fault, c.Message, c.Replay = reports.Failed, reports.FaultImage, i.noSudo, s.replay(c.ID)
+			s.record(c)
+			continue
+		}
 		if isBad {
 			c.Outcome, c.Fault = reports.Failed, reports.FaultImage
 			c.Message = fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"assay/harness/console"
 	"assay/reports"
 	"assay/suites/check"
 )
@@ -113,6 +114,25 @@ func TestARetryKeepsTheSpoiledTry(t *testing.T) {
 	c := caseOf(s, r.ID())
 	if c.Outcome != reports.Passed || len(c.Attempts) != 1 || c.Attempts[0].Message != "the fork did not answer" {
 		t.Errorf("%+v; want passed, with the spoiled try to see", c)
+	}
+}
+
+// TestASudoThatDoesNotWork is the image's failure, and the rest is judged all the
+// same by root.
+func TestASudoThatDoesNotWork(t *testing.T) {
+	s := emptySession()
+	i := &instance{name: "boot-1", console: console.New(nil, time.Now), noSudo: "sudo says no"}
+	s.recordUp(i, true)
+	s.record(answered(some[0], reports.Passed, "", ""))
+	s.assemble(some[:1])
+	if c := caseOf(s, bootRoot); c.Outcome != reports.Failed || c.Fault != reports.FaultImage || c.Message != "sudo says no" || s.run.Verdict != reports.Rejected {
+		t.Errorf("%s: %+v", s.run.Verdict, c)
+	}
+	s = emptySession()
+	s.recordUp(&instance{name: "boot-1", console: console.New(nil, time.Now)}, true)
+	s.assemble(nil)
+	if c := caseOf(s, bootRoot); c.Outcome != reports.Passed {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -16,6 +16,8 @@ type seed struct {
 	iso     string
 	secrets *cloudinit.Secrets
 	env     check.Env
+	// asRoot is true for a guest that has no sudo: root itself is let in.
+	asRoot bool
 }
 
 // seedRoute is a network that the seed has a route to, and our DHCP tells nothing
@@ -55,7 +57,11 @@ func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 // access is how a guest with this seed is entered; name and socket are the
 // guest's own to add.
 func (s *seed) access(scale float64) guestAccess {
-	return guestAccess{User: s.secrets.User, PrivateKey: s.secrets.UserKey.Reveal(), HostKey: s.secrets.HostKeyLine, Scale: scale}
+	user := s.secrets.User
+	if s.asRoot {
+		user = "root"
+	}
+	return guestAccess{User: user, PrivateKey: s.secrets.UserKey.Reveal(), HostKey: s.secrets.HostKeyLine, Scale: scale}
 }
 
 // keyFiles writes the guest's user key and host key where the ssh program can

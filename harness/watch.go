@@ -74,7 +74,7 @@ func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-
 			if err != nil {
 				continue // its end shows elsewhere
 			}
-			idle.look(now, cpu, i.machine.HeldBack(), i.console.Bytes())
+			idle.look(now, cpu, i.machine.HeldBack(), i.console.Said())
 			if idle.stuck(now) && !answers(ctx, i) {
 				found := i.console.FindingsSince(from)
 				d := diagnose(ending{findings: found, bytes: i.console.Bytes(), idle: true, waited: now.Sub(began),

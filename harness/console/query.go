@@ -76,6 +76,22 @@ func (c *Watcher) Bytes() int64 {
 	return c.total
 }
 
+// Said changes when the guest says something new, which the repeated word that it
+// waits for a job is not.
+func (c *Watcher) Said() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said
+}
+
+// Waiting is the last job that systemd said it waits for, as it said it; empty if
+// it never did.
+func (c *Watcher) Waiting() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
 // Err is why the console's file is not complete: a failed write. A file cut at
 // FileLimit says so itself and is no error.
 func (c *Watcher) Err() error {

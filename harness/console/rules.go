@@ -102,12 +102,13 @@ var kernelRules = []rule{
 	{kind: InitramfsShell, needle: "dracut: ", re: re(`^dracut: (?:FATAL: |Refusing to continue)`), when: notUp, fatal: notUp, after: 4},
 	{kind: KernelStarted, needle: "Linux version ", re: re(`^Linux version \d+\.\d+`)},
 	{kind: Shutdown, needle: "reboot: ", re: lastWords},
+	{kind: Shutdown, needle: "Resetting", re: lastWords},
 	{kind: Shutdown, needle: "kexec_core: Starting new kernel"},
 }
 
 var (
 	hungPool  = re(`^BUG: workqueue lockup - pool .* stuck for (\d+)s!`)
-	lastWords = re(`^reboot: (?:Restarting system|Power down|System halted|machine restart|Power off)`)
+	lastWords = re(`^reboot: (?:Restarting system|Power down|System halted|machine restart|Power off)|^(?i:sysrq ?: Resetting)`)
 )
 
 // serviceRules are about entries of the journal. Sources: systemd's

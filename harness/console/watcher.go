@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,8 @@ type Watcher struct {
 	nextSub  int
 	promptAt int64 // start of the line whose prompt has been reported, or -1
 	looked   int64 // start of the line whose beginning holds no prompt, or -1
+	said     int64
+	waiting  string
 	boot     bootState
 }
 
@@ -75,9 +78,28 @@ func (c *Watcher) Write(p []byte) (int, error) {
 	}
 	c.total += int64(len(p))
 	c.save(p)
+	before := len(c.split.line)
 	c.split.write(p)
+	if now := c.split.line; len(now) > before && now[0] != '[' {
+		c.said++ // a line that grows: dots, a prompt
+	}
 	c.unfinished()
 	return len(p), nil
+}
+
+// jobRunning is how systemd says, twice a second and for as long as it takes,
+// what the boot is waiting for.
+var jobRunning = regexp.MustCompile(`\bA (?:start|stop) job is running for .*`)
+
+// note counts a line as life, or remembers what it says the boot waits for.
+func (c *Watcher) note(text string) {
+	if job := jobRunning.FindString(text); job != "" {
+		c.waiting = job
+		return
+	}
+	if strings.TrimSpace(text) != "" {
+		c.said++
+	}
 }
 
 func (c *Watcher) save(p []byte) {
@@ -129,6 +151,7 @@ func (c *Watcher) prompts(line []byte, text string, start int64) {
 // line takes one finished line.
 func (c *Watcher) line(b []byte, start int64) {
 	text := shown(b)
+	c.note(text)
 	c.follow(text)
 	if c.promptAt != start {
 		c.prompts(b, text, start)

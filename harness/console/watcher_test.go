@@ -329,3 +329,31 @@ func BenchmarkBoot(b *testing.B) {
 		})
 	}
 }
+
+// TestSaid: that a job is still being waited for is no news, whatever is drawn
+// around it.
+func TestSaid(t *testing.T) {
+	w := New(nil, time.Now)
+	write := func(s string) bool {
+		before := w.Said()
+		_, _ = w.Write([]byte(s))
+		return w.Said() != before
+	}
+	if !write("[  OK  ] Reached target Swaps.\r\n") {
+		t.Error("a line is no news")
+	}
+	for range 3 {
+		if write("\x1bM\r\x1b[K[\x1b[0;31m*     \x1b[0m] (1 of 2) A start job is running for /dev/dis…uid/dead (9s / no limit)\n") || write("\x1bM\r\x1b[K") {
+			t.Error("a job that is waited for is news")
+		}
+	}
+	if want := "A start job is running for /dev/dis…uid/dead (9s / no limit)"; w.Waiting() != want {
+		t.Errorf("%q, want %q", w.Waiting(), want)
+	}
+	if !write(".") || !write(".") || !write("host login: ") {
+		t.Error("a line that grows is no news")
+	}
+	if write("") || write("\r\n") && write("\r\n\r\n") {
+		t.Error("empty lines are news")
+	}
+}
