@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"assay/harness/console"
@@ -145,6 +146,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 		}
 		lines := i.console.Since(0)
 		e.inInitramfs, e.ignited, e.loader = inInitramfs(lines), ignited(lines), loaderIn(lines)
+		e.cloudInit = slices.ContainsFunc(lines, cloudInit.MatchString)
 		e.findings, e.bytes, e.err, e.waited = i.console.Findings(), i.console.Bytes(), a.err, time.Since(began)
 		e.waiting = i.console.Waiting()
 		select {

@@ -64,7 +64,14 @@ func Checks() (all []check.Registered) {
 // consoleFaults are findings that do not stop a boot and are no check's of a
 // suite: they fail bootConsole. Hangs are not among them: a starved host
 // causes those.
-var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError}
+var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError, console.DeviceError}
+
+// hostsDoing reports a finding of a boot that came up all the same, and that the
+// host is likelier to have caused than the image: its disks, or an emulator that
+// tripped.
+func hostsDoing(f console.Finding, kind accel.Kind) bool {
+	return f.Kind == console.DeviceError || f.Kind == console.UnexpectedReboot && kind != accel.KVM
+}
 
 func hasKind(findings []console.Finding, k console.Kind) bool {
 	return slices.ContainsFunc(findings, func(f console.Finding) bool { return f.Kind == k })
@@ -106,6 +113,8 @@ type ending struct {
 	// ignited is true when the console shows Ignition at work, which reads no
 	// cloud-init seed.
 	ignited bool
+	// cloudInit is true when the console shows cloud-init at work.
+	cloudInit bool
 	// bytes seen on the console.
 	bytes int64
 	// idle is true when the guest's CPUs had been idle for a while: it was
@@ -137,6 +146,11 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	for _, f := range e.findings {
 		if f.Kind == console.EmulatorFault && kind != accel.KVM {
 			return diagnosis{bootKernel, reports.FaultInfra, "the emulator tripped: " + f.Line, []console.Finding{f}}
+		}
+	}
+	for _, f := range e.findings {
+		if f.Kind == console.CPUTooOld {
+			return diagnosis{bootKernel, reports.FaultInfra, "this host's processor is older than the image is made for: " + f.Line, []console.Finding{f}}
 		}
 	}
 	for _, f := range e.findings {
@@ -177,6 +191,12 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	if e.idle || e.refused && (stage == guest.StageHostKey || stage == guest.StageLogin) {
 		fault = reports.FaultImage
 	}
+	switch {
+	case stage == guest.StageBoot && waitsOutside(last):
+		fault = reports.FaultInfra // of the network, which is closed
+	case e.ignited && !e.cloudInit:
+		fault = reports.FaultInfra // there is no way in for us
+	}
 	waited := e.waited.Round(time.Second)
 	waits := ""
 	if e.waiting != "" {
@@ -188,7 +208,7 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	case stage == guest.StageHostKey || stage == guest.StageLogin:
 		why := "the seed was not applied"
 		if e.ignited {
-			why += "; Ignition configures this image, which may have no cloud-init to read one"
+			why += "; Ignition configures this image, which may have no cloud-init to read one: build it with cloud-init, or with a key to log in"
 		}
 		return diagnosis{Check: bootSeed, Fault: fault,
 			Message: fmt.Sprintf("SSH answers but does not know the key of the cloud-init seed (%s): %s", last, why)}
@@ -285,6 +305,18 @@ var (
 // ignition is how Ignition and its units show on a console, and what Fedora
 // CoreOS says of it before its login prompt.
 var ignition = regexp.MustCompile(`\bignition\[\d+\]|\bIgnition \((fetch|files|disks|mount)|Ignition: (ran on|no config provided)|provided by Ignition`)
+
+var cloudInit = regexp.MustCompile(`\bcloud-init(-\w+)?(\[\d+\]|\.service)|Cloud-init v\.`)
+
+// outside are units that end, if at all, with an answer of the internet.
+var outside = []string{"systemd-time-wait-sync.service", "chrony-wait.service", "ntp-wait.service", "ntpdate.service"}
+
+// waitsOutside reports whether all that a boot is still busy with waits for the
+// internet; see guest.NotReadyError.
+func waitsOutside(detail string) bool {
+	jobs, ok := strings.CutPrefix(detail, "still starting: ")
+	return ok && jobs != "" && !slices.ContainsFunc(strings.Split(jobs, ", "), func(unit string) bool { return !slices.Contains(outside, unit) })
+}
 
 // ignited reports whether Ignition was at work in these lines.
 func ignited(lines []string) bool { return slices.ContainsFunc(lines, ignition.MatchString) }

@@ -55,6 +55,11 @@ func TestDiagnose(t *testing.T) {
 			bootComplete, reports.FaultImage, "the last that it waited for: A start job is running for /dev/disk/by-uuid/dead"},
 		{"a unit that never ends", ending{bytes: 9, idle: true, err: &guest.NotReadyError{Stage: guest.StageBoot, Detail: "still starting: forever.service"}}, accel.KVM,
 			bootComplete, reports.FaultImage, "(still starting: forever.service)"},
+		{"waits for the time", ending{bytes: 9, idle: true, err: &guest.NotReadyError{Stage: guest.StageBoot, Detail: "still starting: systemd-time-wait-sync.service"}}, accel.KVM,
+			bootComplete, reports.FaultInfra, "still starting: systemd-time-wait-sync.service"},
+		{"waits for the time and itself", ending{bytes: 9, idle: true, err: &guest.NotReadyError{Stage: guest.StageBoot, Detail: "still starting: chrony-wait.service, own.service"}}, accel.KVM,
+			bootComplete, reports.FaultImage, "own.service"},
+		{"an old processor", ending{findings: found(console.CPUTooOld, console.KernelPanic), bytes: 9}, accel.KVM, bootKernel, reports.FaultInfra, "older than the image is made for"},
 		{"powered off", ending{findings: found(console.Shutdown), end: &machine.End{Kind: machine.EndShutdown}, bytes: 9}, accel.TCG, bootComplete, reports.FaultImage, "powered itself off"},
 		{"sshd off", ending{findings: found(console.KernelStarted, console.LoginPrompt), err: notReady(guest.StageNoAnswer, "refused"), idle: true, bytes: 9},
 			accel.TCG, bootSSH, reports.FaultImage, "nothing answers on port 22"},
@@ -85,7 +90,11 @@ func TestIgnitedImageIsToldApart(t *testing.T) {
 		t.Errorf("nobody spoke of Ignition: %s", d.Message)
 	}
 	e.ignited = ignited([]string{"[    4.1] ignition[612]: Ignition 2.19.0"})
-	if d := diagnose(e, accel.KVM); d.Check != bootSeed || d.Fault != reports.FaultImage || !strings.Contains(d.Message, "Ignition configures this image") {
+	if d := diagnose(e, accel.KVM); d.Check != bootSeed || d.Fault != reports.FaultInfra || !strings.Contains(d.Message, "Ignition configures this image") {
+		t.Errorf("%+v", d)
+	}
+	e.cloudInit = true // it has both, and ours did not heed its seed
+	if d := diagnose(e, accel.KVM); d.Check != bootSeed || d.Fault != reports.FaultImage {
 		t.Errorf("%+v", d)
 	}
 	for line, want := range map[string]bool{

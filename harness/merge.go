@@ -145,6 +145,9 @@ func (s *session) recordUp(i *instance, first bool) {
 			c.Message = fmt.Sprintf("%s: %s", f.Kind.Title(), f.Line)
 			c.Evidence = []reports.Evidence{i.consoleEvidence([]console.Finding{f})}
 			c.Replay = s.replay(c.ID)
+			if hostsDoing(f, s.accel) {
+				c.Outcome, c.Fault = reports.Errored, reports.FaultInfra
+			}
 		}
 		if first || isBad {
 			s.record(c)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"assay/harness/accel"
 	"assay/harness/console"
 	"assay/reports"
 	"assay/suites/check"
@@ -133,6 +134,32 @@ func TestASudoThatDoesNotWork(t *testing.T) {
 	s.assemble(nil)
 	if c := caseOf(s, bootRoot); c.Outcome != reports.Passed {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestWhatAHostDoesToABoot: a disk's errors, and a restart that an emulator may
+// have caused, are no pass and not the image's fault.
+func TestWhatAHostDoesToABoot(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		kind  accel.Kind
+		id    reports.CaseID
+		fault reports.Fault
+	}{
+		{"[    5.000000] I/O error, dev vda, sector 2048 op 0x0:(READ)\n", accel.KVM, bootConsole, reports.FaultInfra},
+		{"[    5.000000] EXT4-fs error (device vda4): ext4_lookup:1855: inode #2\n", accel.KVM, bootConsole, reports.FaultImage},
+		{"[    0.000000] Linux version 6.12.0\n[    9.000000] vda: vda1\n[    0.000000] Linux version 6.12.0\n", accel.TCG, bootKernel, reports.FaultInfra},
+		{"[    0.000000] Linux version 6.12.0\n[    9.000000] vda: vda1\n[    0.000000] Linux version 6.12.0\n", accel.KVM, bootKernel, reports.FaultImage},
+	} {
+		s := emptySession()
+		s.accel = c.kind
+		i := &instance{name: "boot-1", console: console.New(nil, time.Now)}
+		_, _ = i.console.Write([]byte(c.text))
+		s.recordUp(i, true)
+		s.assemble(nil)
+		if got := caseOf(s, c.id); got.Fault != c.fault || got.Outcome == reports.Passed {
+			t.Errorf("%q under %s: %+v", c.text, c.kind, got)
+		}
 	}
 }
 

@@ -32,8 +32,12 @@ func (i *instance) becomeRoot(ctx context.Context, g *guest.SSH) (*guest.SSH, er
 			return nil, context.Cause(ctx)
 		}
 		i.access.User = user
-		return nil, &notUpError{guest: i.name, diagnosis: diagnosis{Check: bootRoot, Fault: reports.FaultImage,
-			Message: fmt.Sprintf("nobody can become root: %s, and root may not log in with the seed's key", sudoSays(user, none))}}
+		d := diagnosis{Check: bootRoot, Fault: reports.FaultInfra, Message: fmt.Sprintf("%s; whether root may log in is not known: %v", sudoSays(user, none), err)}
+		var down *guest.NotReadyError
+		if errors.As(err, &down) && down.Stage == guest.StageLogin {
+			d.Fault, d.Message = reports.FaultImage, fmt.Sprintf("nobody can become root: %s, and root may not log in with the seed's key", sudoSays(user, none))
+		}
+		return nil, &notUpError{guest: i.name, diagnosis: d}
 	}
 	i.seed.asRoot = true
 	if _, err := guest.Output(ctx, g, "sh", "-c", "command -v sudo"); err == nil {

@@ -24,7 +24,11 @@ const (
 	UnitFailed    Kind = "unit-failed"
 	SELinuxDenial Kind = "selinux-denial"
 	CoreDump      Kind = "core-dump"
-	IOError       Kind = "io-error"
+	// IOError is a file system's, DeviceError a disk's below it.
+	IOError     Kind = "io-error"
+	DeviceError Kind = "device-error"
+	// CPUTooOld is a C library that wants instructions which the guest's CPU lacks.
+	CPUTooOld Kind = "cpu-too-old"
 	// UnexpectedReboot is a kernel or a firmware that starts although the one
 	// before, still booting, did not say that it ends. Fatal when that one had
 	// oopsed. After a login prompt the harness knows better who restarted what.
@@ -69,7 +73,9 @@ var facts = map[Kind]kindFacts{
 	UnitFailed:        {"boot/units", "a unit failed during boot"},
 	SELinuxDenial:     {"boot/selinux", "SELinux denied an access"},
 	CoreDump:          {"boot/core-dumps", "a process crashed"},
-	IOError:           {"boot/storage", "a disk or a file system reported an error"},
+	IOError:           {"boot/storage", "a file system reported an error"},
+	DeviceError:       {"boot/storage", "a disk reported an error"},
+	CPUTooOld:         {"", "the image wants a newer processor"},
 	EmulatorFault:     {"", "the emulator broke the guest"},
 	KernelStarted:     {"", "a kernel started"},
 	LoginPrompt:       {"", "a login prompt appeared"},

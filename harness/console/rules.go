@@ -94,11 +94,11 @@ var kernelRules = []rule{
 	{kind: CoreDump, needle: "segfault at ", re: re(`^\S+\[\d+\]: segfault at `), after: 1},
 	{kind: CoreDump, needle: "traps: ", re: re(`^traps: \S+\[\d+\] `)},
 	// A floppy or an empty CD drive that the board has is nobody's failure.
-	{kind: IOError, needle: "I/O error", re: re(`I/O error(?:, dev| on dev(?:ice)?) (?:[a-eg-rt-z]|f[a-ce-z]|s[a-qs-z])`), after: 2},
+	{kind: DeviceError, needle: "I/O error", re: re(`I/O error(?:, dev| on dev(?:ice)?) (?:[a-eg-rt-z]|f[a-ce-z]|s[a-qs-z])`), after: 2},
 	{kind: IOError, needle: "EXT4-fs", re: re(`^EXT4-fs (?:error|warning \(.*Filesystem error recorded)`), after: 2},
 	{kind: IOError, needle: "XFS (", re: re(`^XFS \([^)]*\): (?:Metadata corruption|Corruption|Internal error|log I/O error)`), after: 4},
 	{kind: IOError, needle: "BTRFS ", re: re(`^BTRFS (?:error|critical) `), after: 2},
-	{kind: IOError, needle: "rejecting I/O to offline device"},
+	{kind: DeviceError, needle: "rejecting I/O to offline device"},
 	{kind: InitramfsShell, needle: "dracut: ", re: re(`^dracut: (?:FATAL: |Refusing to continue)`), when: notUp, fatal: notUp, after: 4},
 	{kind: KernelStarted, needle: "Linux version ", re: re(`^Linux version \d+\.\d+`)},
 	{kind: Shutdown, needle: "reboot: ", re: lastWords},
@@ -139,6 +139,8 @@ var (
 // rawRules are about text without an author: firmware, boot loaders, systemd's
 // status lines, sulogin, shells.
 var rawRules = []rule{
+	// sysdeps/x86/get-isa-level.h and elf/dl-hwcaps of glibc.
+	{kind: CPUTooOld, needle: "CPU ", re: re(`CPU does not support x86-64-v\d|CPU ISA level is lower than required`), when: notUp, fatal: notUp},
 	{kind: LoaderPrompt, needle: "grub", re: re(`^grub(?: rescue)?>`), when: inFirmware, fatal: inFirmware, prompt: true},
 	{kind: LoaderPrompt, needle: "Entering rescue mode", re: re(`^Entering rescue mode\.\.\.`), when: inFirmware, fatal: inFirmware, after: 1},
 	{kind: LoaderPrompt, needle: "fallback entries", re: re(`^Failed to boot both default and fallback entries`), when: inFirmware, fatal: inFirmware, after: 2},

@@ -337,7 +337,7 @@ const endless = time.Duration(math.MaxInt64)
 func (w *wait) bootDone(ctx context.Context, l *link) error {
 	s := w.s
 	for {
-		r, err := s.raw(ctx, l, "[ -d /run/systemd/system ] || exit 127; systemctl is-system-running --wait", endless)
+		r, err := s.raw(ctx, l, stateScript, endless)
 		if err != nil {
 			w.detail = s.openJobs(ctx, l)
 			return err
@@ -346,8 +346,8 @@ func (w *wait) bootDone(ctx context.Context, l *link) error {
 			return nil
 		}
 		w.ready.State = r.Line()
-		// Before systemd 240 --wait does not wait, and without a bus there is
-		// no answer.
+		// Before systemd 240 --wait does not wait, before 232 it is not known, and
+		// without a bus there is no answer.
 		if st := w.ready.State; st != "" && st != "initializing" && st != "starting" && st != "unknown" && st != "offline" {
 			return nil
 		}
@@ -357,6 +357,10 @@ func (w *wait) bootDone(ctx context.Context, l *link) error {
 		}
 	}
 }
+
+// stateScript prints the system manager's state, once it has none of the boot.
+const stateScript = `[ -d /run/systemd/system ] || exit 127
+s=$(systemctl is-system-running --wait 2>/dev/null); [ -n "$s" ] || s=$(systemctl is-system-running); echo "$s"`
 
 // openJobs says what a boot that does not finish is waiting for. ctx is over
 // by then, so it has a short one of its own.

@@ -30,10 +30,14 @@ var kernelPatterns = []pattern{
 	// It is read at boot, and says so.
 	{"a floppy or CD drive has no medium", regexp.MustCompile(`I/O error, dev (?:fd|sr)\d`), nobody},
 	{"the disk gave errors", regexp.MustCompile(`rejecting I/O to offline device|I/O error, dev `), theHost},
+	// A network card that waits for a host which stands still.
+	{"the network stood still", regexp.MustCompile(`^WARNING: .*\bat net/sched/sch_generic\.c`), slowness},
 	{"the kernel printed a warning", regexp.MustCompile(`^WARNING: (CPU: \d|\S+:\d+ at )`), theImage},
 	{"a file system is damaged", regexp.MustCompile(
 		`EXT4-fs error|Delayed block allocation failed|XFS .*(Corruption|corruption|Unmount and run xfs_repair)|BTRFS (error|critical)|erofs: .*corrupt|fs-verity .*FILE CORRUPTED`), theImage},
 	{"memory ran out", regexp.MustCompile(`invoked oom-killer|Out of memory: Kill`), theImage},
+	// bootc finds out so, at each `bootc status`, whether it may set labels.
+	{"bootc tried its rights", regexp.MustCompile(`SELinux: +Context \S*:invalid_bootcinstall_testlabel_t:`), nobody},
 	{"the SELinux policy does not know a label that files carry", regexp.MustCompile(`SELinux: +Context .* (left unmapped|is not valid)`), theImage},
 }
 

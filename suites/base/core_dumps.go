@@ -19,7 +19,7 @@ const coreScript = `
 if command -v coredumpctl >/dev/null 2>&1; then
 	coredumpctl list --no-pager --no-legend 2>/dev/null | sed 's/^/collected: /'
 fi
-for f in /core /core.[0-9]* /var/lib/systemd/coredump/* /var/crash/* /var/spool/abrt/*/coredump* /var/tmp/core* /tmp/core.[0-9]*; do
+for f in /core /core.[0-9]* /var/lib/systemd/coredump/* /var/crash/*.crash /var/crash/*/vmcore* /var/crash/*/dump.* /var/spool/abrt/*/coredump* /var/tmp/core* /tmp/core.[0-9]*; do
 	[ -f "$f" ] && echo "file: $f"
 done
 exit 0`

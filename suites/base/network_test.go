@@ -160,6 +160,12 @@ func TestFirewalld(t *testing.T) {
 		{Name: "shuts us out", Want: reports.Failed, Says: []string{"shuts SSH out"}, Guest: func(g *guesttest.Fake, e *check.Env) {
 			with("enabled=disabled\nstate=running\n")(g, e)
 			answers(g, "")
+			g.On("sh", "-c", "true", guesttest.Rest)
+		}},
+		{Name: "the guest is gone", Want: reports.Errored, Guest: func(g *guesttest.Fake, e *check.Env) {
+			with("enabled=disabled\nstate=running\n")(g, e)
+			answers(g, "")
+			g.On("sh", "-c", "true", guesttest.Rest).Fails(&guest.TransportError{Op: "run", Err: errors.New("EOF")})
 		}},
 		lacks(firewalldScript),
 	})

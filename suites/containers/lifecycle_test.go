@@ -25,7 +25,7 @@ func TestPull(t *testing.T) {
 		g.On("sh", "-c", engine.DetectScript, "sh").Prints("docker\n")
 		g.LacksFile("/etc/docker/daemon.json")
 		g.TakesFile("/etc/docker/daemon.json")
-		g.On("systemctl", "try-reload-or-restart", "docker.service")
+		g.On("systemctl", "reload-or-try-restart", "docker.service")
 		g.On("docker", "info", rest).Prints(`{"IndexConfigs":{"192.168.127.1:5000":{"Secure":false}}}`)
 		g.On("docker", "pull", busyboxRef)
 		g.On("docker", "image", "inspect", "--format", "{{.Id}}", busyboxRef).Prints(id)

@@ -93,8 +93,9 @@ func (e Engine) trust(ctx context.Context) error {
 	if err != nil || !changed {
 		return err
 	}
+	// By the verb's old name, which new versions know, too.
 	// A daemon that is not yet up reads the file when its socket is first used.
-	if _, err := guest.Output(ctx, e.t, "systemctl", "try-reload-or-restart", "docker.service"); err != nil {
+	if _, err := guest.Output(ctx, e.t, "systemctl", "reload-or-try-restart", "docker.service"); err != nil {
 		return err
 	}
 	knows := func(ctx context.Context) (bool, error) {

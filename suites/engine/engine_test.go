@@ -100,7 +100,7 @@ func TestDockerTrustsTheRegistry(t *testing.T) {
 	ct, g := newT(t, "")
 	g.HasFile(daemonFile, `{"live-restore": true, "insecure-registries": ["10.0.0.1:5000"]}`)
 	g.TakesFile(daemonFile)
-	reload := g.On("systemctl", "try-reload-or-restart", "docker.service")
+	reload := g.On("systemctl", "reload-or-try-restart", "docker.service")
 	g.On("docker", "info", "--format", "{{json .RegistryConfig}}").Prints(`{"IndexConfigs":{"192.168.127.1:5000":{"Secure":false}}}`)
 	g.On("docker", "pull", "x")
 	e := Engine{Name: Docker, t: ct}
@@ -146,7 +146,7 @@ func TestDockerThatDoesNotReload(t *testing.T) {
 		g.LacksFile(daemonFile)
 		g.TakesFile(daemonFile)
 		g.Logs()
-		g.On("systemctl", "try-reload-or-restart", "docker.service")
+		g.On("systemctl", "reload-or-try-restart", "docker.service")
 		g.On("docker", "info", guesttest.Rest).Prints(`{"IndexConfigs":{}}`)
 		g.On("systemctl", "restart", "docker.service").Does(func(guesttest.Call) (guest.Result, error) {
 			g.On("docker", "info", guesttest.Rest).Prints(c.restarts)

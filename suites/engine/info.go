@@ -23,8 +23,8 @@ type Info struct {
 	// CgroupVersion is "1" or "2", CgroupManager "systemd" or "cgroupfs".
 	CgroupVersion string
 	CgroupManager string
-	// Seccomp and SELinux say whether containers get them.
-	Seccomp, SELinux bool
+	// Seccomp and SELinux say whether containers get them, unless that is unknown.
+	Seccomp, SELinux, SecurityUnknown bool
 	// LiveRestore is docker's promise that containers outlive the daemon.
 	LiveRestore bool
 	// Mismatch names programs whose commit is not the one docker expects.
@@ -78,10 +78,10 @@ func parsePodmanInfo(text string) (Info, error) {
 			OCIRuntime    struct {
 				Name, Path string
 			} `json:"ociRuntime"`
-			Security struct {
+			Security *struct {
 				Seccomp bool `json:"seccompEnabled"`
 				SELinux bool `json:"selinuxEnabled"`
-			} `json:"security"`
+			} `json:"security"` // since 3.0
 		} `json:"host"`
 		Store struct {
 			Driver string          `json:"graphDriverName"`
@@ -99,7 +99,11 @@ func parsePodmanInfo(text string) (Info, error) {
 		Version: p.Version.Version, Driver: p.Store.Driver, Root: p.Store.Root, Status: map[string]string{},
 		Runtime: p.Host.OCIRuntime.Name, RuntimePath: p.Host.OCIRuntime.Path,
 		CgroupVersion: strings.TrimPrefix(p.Host.CgroupVersion, "v"), CgroupManager: p.Host.CgroupManager,
-		Seccomp: p.Host.Security.Seccomp, SELinux: p.Host.Security.SELinux,
+	}
+	if s := p.Host.Security; s != nil {
+		i.Seccomp, i.SELinux = s.Seccomp, s.SELinux
+	} else {
+		i.SecurityUnknown = true
 	}
 	var status map[string]any
 	if json.Unmarshal(p.Store.Status, &status) == nil {

@@ -30,6 +30,8 @@ func security(ctx context.Context, e engine.Engine) error {
 	}
 	p := probe.Pairs(out)
 	switch {
+	case info.SecurityUnknown:
+		return check.Skipf("%s %s does not tell how it confines containers", e.Name, info.Version)
 	case p["seccomp"] != "" && !info.Seccomp:
 		return check.Failf("the runtime gives containers no seccomp filter though the kernel has it")
 	case p["enforcing"] != "" && !info.SELinux:
