@@ -182,7 +182,7 @@ func (s *session) boot(ctx context.Context, name string, lease *capacity.Lease) 
 		return nil, err
 	}
 	i.machine, err = s.host.Boot(ctx, machine.Spec{
-		Name: name, Arch: s.base.Image.Arch, Firmware: s.firmware,
+		Name: name, Arch: archOf(s.base.Image), Firmware: s.firmware,
 		MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs,
 		Disk: i.overlay, DiskFormat: "qcow2", Seed: i.seed.iso,
 		Console: i.console, Listen: s.services.listen,

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"assay/artifact"
 	"assay/harness/capacity"
 	"assay/reports"
 )
@@ -82,5 +83,15 @@ func TestResultsFolderThatCannotBe(t *testing.T) {
 	var wrong *SelectionError
 	if s != nil || !errors.As(err, &wrong) || !strings.Contains(err.Error(), "--results") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestArchOf: an image whose loader is gone is still booted, to see that.
+func TestArchOf(t *testing.T) {
+	if got := archOf(artifact.Image{}); got == "" || got != hostArch() {
+		t.Errorf("unknown: %q", got)
+	}
+	if got := archOf(artifact.Image{Arch: "s390x"}); got != "s390x" {
+		t.Errorf("known: %q", got)
 	}
 }

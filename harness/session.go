@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,9 @@ func (s *session) openImage(ctx context.Context) (err error) {
 		s.note("the box has %d more disks, which guests do not get", n)
 	}
 	i := s.base.Image
+	if i.Arch == "" { // its loader may be what is missing: the boot will say so
+		s.note("nothing in the image tells which architecture it is for: it is taken for this host's, %s", hostArch())
+	}
 	s.firmware = s.opt.Firmware
 	if s.firmware == "" {
 		s.firmware = artifact.BIOS
@@ -169,6 +173,9 @@ func (s *session) openImage(ctx context.Context) (err error) {
 		Compression: i.Compression, Arch: i.Arch, Size: i.Size, VirtualSize: i.VirtualSize, Firmware: s.firmware, Stream: s.opt.Stream}
 	return nil
 }
+
+// archOf is what an image is booted as.
+func archOf(i artifact.Image) artifact.Arch { return cmp.Or(i.Arch, hostArch()) }
 
 // openHost finds out what the host can do, takes away what killed runs left,
 // and connects to libvirt.
