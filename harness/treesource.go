@@ -12,6 +12,7 @@ import (
 
 	"assay/fixtures/treeimage"
 	"assay/harness/guest"
+	"assay/harness/host"
 	"assay/harness/trees"
 	"assay/suites/check"
 )
@@ -124,7 +125,11 @@ func (ts *treeSource) derive(ctx context.Context, booted check.Tree) (_ *check.T
 	}
 	t, err := trees.Derive(ctx, g, dir, booted)
 	var refused *trees.RefusedError
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused) && s.opt.UpdateImage != "" && host.IsImage(booted.Ref):
+		// It is upgraded to the images that were given, and to no commit.
+		return &check.Trees{Booted: booted}, nil
+	case errors.As(err, &refused):
 		return nil, &noTreesError{err}
 	}
 	if err == nil && s.opt.UpdateImage == "" {

@@ -79,6 +79,13 @@ func parseImage(s string) (Image, bool) {
 	return img, true
 }
 
+// IsImage reports whether what a deployment follows, as its origin names it, is a
+// container image.
+func IsImage(origin string) bool {
+	_, ok := parseImage(strings.TrimPrefix(origin, "ostree://"))
+	return ok
+}
+
 // Reference is the image as rpm-ostree writes it.
 func (i Image) Reference() string {
 	name := i.Name

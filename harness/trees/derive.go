@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"assay/harness/guest"
+	"assay/harness/host"
 	"assay/suites/check"
 )
 
@@ -32,6 +33,13 @@ const (
 // own repository and brings what is new to dir, which becomes a repository
 // that can be served. The guest is changed: it is best thrown away.
 func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (*check.Trees, error) {
+	boot, err := host.ReadPrepareRoot(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	if boot.Signed {
+		return nil, &RefusedError{"its boot wants signed commits (composefs=signed): give --update-repo"}
+	}
 	version := booted.Version
 	if version == "" {
 		version = "0"
@@ -55,8 +63,8 @@ func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (
 	return t, writeRepo(dir, t.Ref, t.Newer.Commit)
 }
 
-// RefusedError means that the guest's ostree made no tree: another guest of the
-// image will not do better.
+// RefusedError means that the guest's ostree made no tree, or would not boot it:
+// another guest of the image will not do better.
 type RefusedError struct{ said string }
 
 func (e *RefusedError) Error() string {

@@ -13,7 +13,20 @@ set -- --orphan
 # A commit that names no ref is refused where it names what it is for.
 case $help in *--bind-ref*) set -- "$@" --bind-ref="$ref" ;; esac
 case $help in *--bootable*) set -- "$@" --bootable ;; esac
-case $help in *--selinux-policy-from-base*) [ ! -e /sys/fs/selinux/enforce ] || set -- "$@" --selinux-policy-from-base ;; esac
+# Without a policy what is new gets the label of the folder it was made in.
+if [ -e /sys/fs/selinux/enforce ]; then
+	case $help in
+	*--selinux-policy-from-base*) set -- "$@" --selinux-policy-from-base ;;
+	*--selinux-policy=*) set -- "$@" --selinux-policy=/ ;; # ostree before 2020.4
+	esac
+fi
+# A commit that rpm-ostree composed lists its packages. rpm-ostree since 2022.3
+# crashes over an update without the list (upgrade --check); ostree in turn
+# refuses to keep what is not there.
+packages=rpmostree.rpmdb.pkglist
+case $help in *--keep-metadata*) if ostree show --repo="$system" --print-metadata-key="$packages" "$base" >/dev/null 2>&1; then
+	set -- "$@" --keep-metadata="$packages"
+fi ;; esac
 derive() { # PARENT VERSION OPTIONS
 	parent=$1 version=$2
 	shift 2

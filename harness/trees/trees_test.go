@@ -3,6 +3,7 @@ package trees
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -60,8 +61,14 @@ func sparse(t *testing.T, name string) string {
 
 func objectOf(commit string) string { return "objects/" + commit[:2] + "/" + commit[2:] + ".commit" }
 
+// boots plans a guest whose boot wants nothing of a commit.
+func boots(g *guesttest.Fake) {
+	g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints("args quiet\n")
+}
+
 func TestDerive(t *testing.T) {
 	g := guesttest.New(t)
+	boots(g)
 	g.On("sh", "-c", deriveScript, "derive", strings.Repeat("0", 64), "41.3.assay.1", "41.3.assay.2", "fedora/41/x86_64/iot").Prints(one + " " + two + " /var/tmp/x/repo\n")
 	g.On("tar", "-C", "/var/tmp/x/repo", "-cf", "-", "objects").Prints(archive(t, "objects/", objectOf(one), objectOf(two)))
 	dir := t.TempDir()
@@ -87,6 +94,7 @@ func TestDeriveFromAHostileGuest(t *testing.T) {
 		"no archive":     {one + " " + two + " /x\n", "nonsense"},
 	} {
 		g := guesttest.New(t)
+		boots(g)
 		g.On("sh", "-c", deriveScript, "derive", "", "0.assay.1", "0.assay.2", "assay/update").Prints(c.says)
 		if c.tar != "" {
 			g.On("tar", "-C", "/x", "-cf", "-", "objects").Prints(c.tar)
@@ -94,6 +102,126 @@ func TestDeriveFromAHostileGuest(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "a", "b", "c")
 		if _, err := Derive(t.Context(), g, dir, check.Tree{}); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestDeriveForSignedBoot: a commit that nobody signed cannot boot there by design.
+func TestDeriveForSignedBoot(t *testing.T) {
+	g := guesttest.New(t)
+	g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints("conf [composefs]\nconf enabled = signed\n\nargs quiet\n")
+	var refused *RefusedError
+	if _, err := Derive(t.Context(), g, t.TempDir(), check.Tree{Commit: one}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "composefs=signed") {
+		t.Errorf("%v", err)
+	}
+}
+
+// derive runs the script on a repository of the test's own, with a program ostree
+// before the real one that does as ostree if it has text; args are those of commit.
+func derive(t *testing.T, repo, base, as string, enforce bool) (commits, args string) {
+	t.Helper()
+	dir := t.TempDir()
+	log, selinux := filepath.Join(dir, "args"), filepath.Join(dir, "enforce")
+	write := func(path, text string, mode os.FileMode) {
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if enforce {
+		write(selinux, "1", 0o644)
+	}
+	real, err := exec.LookPath("ostree")
+	if err != nil {
+		t.Skip("ostree is not installed")
+	}
+	write(filepath.Join(dir, "ostree"), "#!/bin/sh\n[ \"$1\" = commit ] && [ \"$2\" != --help ] && echo \"$*\" >>"+log+"\n"+as+"\nexec "+real+" \"$@\"\n", 0o755)
+	write(filepath.Join(dir, "mount"), "#!/bin/sh\n", 0o755) // the test's host stays as it is
+	script := strings.NewReplacer("/sysroot/ostree/repo", repo, "/sys/fs/selinux/enforce", selinux, "/var/tmp", dir).Replace(deriveScript)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "derive", base, "1.1", "1.2", "os/x")
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("%v: %s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	said, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out), string(said)
+}
+
+// aRepo is a repository with one commit, made with these options.
+func aRepo(t *testing.T, options ...string) (repo, commit string) {
+	t.Helper()
+	if _, err := exec.LookPath("ostree"); err != nil {
+		t.Skip("ostree is not installed")
+	}
+	repo, root := filepath.Join(t.TempDir(), "repo"), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "usr/share"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("ostree", "init", "--repo="+repo, "--mode=archive").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// What needs a kernel in the tree, or one's rights over owners, is not this test's.
+	args := append([]string{"commit", "--repo=" + repo, "--orphan", "--tree=dir=" + root}, options...)
+	out, err := exec.Command("ostree", args...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repo, strings.TrimSpace(string(out))
+}
+
+// withoutBootable is an ostree that does not want a kernel in the tree.
+const withoutBootable = `[ "$*" != "commit --help" ] || { ` + "printf '%s\\n' --bind-ref=R --keep-metadata=KEY --selinux-policy=PATH --selinux-policy-from-base; exit; }"
+
+// TestDerivedKeepsPackages: rpm-ostree crashes over an update without the list of
+// its packages, and ostree over a list that is to be kept and is not there.
+func TestDerivedKeepsPackages(t *testing.T) {
+	const key = "rpmostree.rpmdb.pkglist"
+	for name, options := range map[string][]string{"composed": {"--add-metadata=" + key + "=@as ['bash']"}, "other": nil} {
+		repo, base := aRepo(t, options...)
+		said, _ := derive(t, repo, base, withoutBootable, false)
+		f := strings.Fields(said)
+		if len(f) != 3 {
+			t.Fatalf("%s: %q", name, said)
+		}
+		for _, c := range f[:2] {
+			out, err := exec.Command("ostree", "show", "--repo="+repo, "--print-metadata-key="+key, c).Output()
+			if (err == nil) != (options != nil) || options != nil && strings.TrimSpace(string(out)) != "['bash']" {
+				t.Errorf("%s: commit %s: %q, %v", name, c, out, err)
+			}
+		}
+	}
+	repo, base := aRepo(t, "--add-metadata="+key+"=@as ['bash']")
+	if _, args := derive(t, repo, base, `[ "$*" != "commit --help" ] || exit 0`, false); strings.Contains(args, "keep-metadata") {
+		t.Errorf("an ostree that cannot keep: %s", args)
+	}
+}
+
+// TestDerivedLabels: what is new gets its label from the policy, as ostree can.
+func TestDerivedLabels(t *testing.T) {
+	// Its commit is a fake, as no policy is here.
+	ostree := func(help string) string {
+		return `case "$*" in "commit --help") echo "` + help + `"; exit 0 ;; commit*) echo ` + one + `; exit 0 ;; pull*) exit 0 ;; esac`
+	}
+	repo, base := aRepo(t)
+	for _, c := range []struct {
+		help    string
+		enforce bool
+		want    string
+	}{
+		{"--selinux-policy=PATH -P, --selinux-policy-from-base", true, " --selinux-policy-from-base\n"},
+		{"--selinux-policy=PATH", true, " --selinux-policy=/\n"},
+		{"--owner-uid=UID", true, "version=1.1 --orphan\n"},
+		{"--selinux-policy=PATH -P, --selinux-policy-from-base", false, "version=1.1 --orphan\n"},
+	} {
+		if _, args := derive(t, repo, base, ostree(c.help), c.enforce); !strings.Contains(args, c.want) {
+			t.Errorf("%q: %s", c.help, args)
 		}
 	}
 }
