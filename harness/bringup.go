@@ -190,7 +190,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 		case now := <-tick.C:
 			cpu, err := i.machine.CPUTime(ctx)
 			if errors.Is(err, machine.ErrPaused) {
-				e.end = &machine.End{Kind: machine.EndFailed, Detail: err.Error()}
+				e.end = pausedEnd(err)
 				return fail(answer{})
 			}
 			if err != nil {

@@ -2,10 +2,12 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
 	"assay/harness/console"
+	"assay/harness/machine"
 	"assay/suites/check"
 )
 
@@ -31,10 +33,17 @@ const (
 	answerLimit = 20 * time.Second
 )
 
+// pausedEnd is the end of a guest that QEMU paused: nothing wakes it again, and
+// the host is to blame.
+func pausedEnd(err error) *machine.End {
+	return &machine.End{Kind: machine.EndFailed, Detail: err.Error()}
+}
+
 // watch looks at a guest while a child works in it, until ctx ends. It returns
 // how the guest died, nil when it did not: what the console or the machine
-// shows, or a reboot after which the guest is idle and silent and nothing
-// answers. Only a machine's own CPU time tells that from a slow host.
+// shows, a pause that QEMU made for an error of the host's disk, or a reboot
+// after which the guest is idle and silent and nothing answers. Only a machine's
+// own CPU time tells that from a slow host.
 func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-chan check.RebootPhase) *guestDied {
 	findings, unsubscribe := i.console.Subscribe()
 	defer unsubscribe()
@@ -67,11 +76,11 @@ func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-
 				idle = newIdleWatch(began)
 			}
 		case now := <-tick.C:
-			if idle == nil {
-				continue
-			}
 			cpu, err := i.machine.CPUTime(ctx)
-			if err != nil {
+			if errors.Is(err, machine.ErrPaused) {
+				return &guestDied{end: pausedEnd(err)}
+			}
+			if err != nil || idle == nil {
 				continue // its end shows elsewhere
 			}
 			idle.look(now, cpu, i.machine.HeldBack(), i.console.Said())

@@ -104,6 +104,11 @@ func osXML(s Spec, w wiring) *libvirtxml.DomainOS {
 	return o
 }
 
+// onHostError is what QEMU does when the host cannot read or write a disk's
+// file: it pauses the guest (ErrPaused). A guest that got the error would remount
+// its root read-only, and the image would be blamed.
+const onHostError = "stop"
+
 // diskXML attaches the overlay. Nothing in it outlives the run, so that
 // flushing to the medium would be wasted; a saved guest's data is read back
 // through the same page cache.
@@ -114,7 +119,8 @@ func diskXML(s Spec) libvirtxml.DomainDisk {
 	}
 	return libvirtxml.DomainDisk{
 		Device: "disk",
-		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: string(s.DiskFormat), Cache: "unsafe", Discard: "unmap"},
+		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: string(s.DiskFormat), Cache: "unsafe", Discard: "unmap",
+			ErrorPolicy: onHostError, RErrorPolicy: onHostError},
 		Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: s.Disk}},
 		Target: &libvirtxml.DomainDiskTarget{Dev: "vda", Bus: "virtio"},
 		Boot:   boot,
@@ -128,7 +134,7 @@ func diskXML(s Spec) libvirtxml.DomainDisk {
 func seedXML(path string) libvirtxml.DomainDisk {
 	return libvirtxml.DomainDisk{
 		Device:   "disk",
-		Driver:   &libvirtxml.DomainDiskDriver{Name: "qemu", Type: "raw"},
+		Driver:   &libvirtxml.DomainDiskDriver{Name: "qemu", Type: "raw", ErrorPolicy: onHostError, RErrorPolicy: onHostError},
 		Source:   &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: path}},
 		Target:   &libvirtxml.DomainDiskTarget{Dev: "vdb", Bus: "virtio"},
 		ReadOnly: &libvirtxml.DomainDiskReadOnly{},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	libvirtxml "libvirt.org/go/libvirtxml"
+
 	"assay/artifact"
 	"assay/harness/accel"
 )
@@ -171,4 +173,26 @@ func FuzzRewire(f *testing.F) {
 	}
 	f.Add("<domain/>")
 	f.Fuzz(func(t *testing.T, x string) { rewire(x, sampleWiring(), "/d") })
+}
+
+// An error of the host's disk must not reach the guest, which would be blamed.
+func TestHostErrorsPauseTheGuest(t *testing.T) {
+	s := Spec{Name: "boot", Arch: artifact.X8664, Firmware: artifact.BIOS, MemoryMiB: 2048, CPUs: 2,
+		Disk: "/scratch/boot.qcow2", DiskFormat: artifact.QCOW2, Seed: "/scratch/seed.iso"}
+	x, err := domainXML(s, sampleWiring(), processor{accel.TCG, 7002022})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d libvirtxml.Domain
+	if err := d.Unmarshal(x); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Devices.Disks) != 2 {
+		t.Fatalf("%d disks", len(d.Devices.Disks))
+	}
+	for _, disk := range d.Devices.Disks {
+		if disk.Driver.ErrorPolicy != "stop" || disk.Driver.RErrorPolicy != "stop" {
+			t.Errorf("%s: error policy %q, %q when reading", disk.Target.Dev, disk.Driver.ErrorPolicy, disk.Driver.RErrorPolicy)
+		}
+	}
 }

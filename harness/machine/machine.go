@@ -180,8 +180,8 @@ func (m *Machine) CPUTime(ctx context.Context) (t time.Duration, err error) {
 }
 
 // ErrPaused means that QEMU stopped the guest's processors by itself, as it
-// does when a disk cannot be written because the host's is full.
-var ErrPaused = errors.New("QEMU has paused the guest; is the host's disk full?")
+// does when the host cannot read or write a disk's file: its disk is full, or gives errors.
+var ErrPaused = errors.New("QEMU has paused the guest; is the host's disk full or broken?")
 
 // ErrGone means the guest has ended.
 var ErrGone = errors.New("the guest has ended")
