@@ -18,7 +18,8 @@ type Mark string
 
 // The marks. Each is made by Prepare where the guest has what it takes.
 const (
-	// User is an account named UserName, made with useradd, with a home folder.
+	// User is an account named UserName, made with useradd, with a home folder and
+	// random bytes in it.
 	User Mark = "user"
 	// OwnFile is EtcFile, which no tree brings, with a mode of its own.
 	OwnFile Mark = "own-etc-file"

@@ -1,6 +1,12 @@
 # Makes the marks and prints those that were made. $1 user, $2 a file in /etc,
 # $3 a file to edit, $4 a file in /var, $5 a unit.
-if id "$1" >/dev/null 2>&1 || useradd --create-home "$1" >&2; then echo user; fi
+# Two files in the home: random bytes and their digest, which look.sh compares. They
+# have no dot before their names, as what empties homes may pass over such.
+keep() {
+	cd "$(getent passwd "$1" | cut -d: -f6)" && head -c 4096 /dev/urandom >assay-lived &&
+		sha256sum assay-lived >assay-lived.sha256 && chown "$1" assay-lived assay-lived.sha256
+}
+if { id "$1" >/dev/null 2>&1 || useradd --create-home "$1" >&2; } && (keep "$1"); then echo user; fi
 echo 'color = own' >"$2" && chmod 0640 "$2" && echo own-etc-file
 if grep -qs '# assay-lived' "$3" || echo '# assay-lived' >>"$3"; then echo etc-edit; fi
 mkdir -p "$(dirname "$4")" && echo 'data of a user' >"$4" && echo var-data

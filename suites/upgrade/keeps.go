@@ -10,7 +10,7 @@ import (
 
 // The marks of a user's life on the host, each a check of its own.
 var _ = check.Register(suite,
-	keeps(livedin.User, "keeps-user", "a user who was added before an upgrade is there after it, with a home", "the user "+livedin.UserName+", or its home"),
+	keeps(livedin.User, "keeps-user", "a user who was added before an upgrade is there after it, with a home and what was in it", "the user "+livedin.UserName+", or its home, or what was in its home"),
 	keeps(livedin.OwnFile, "keeps-etc-file", "an administrator's own file in /etc outlives an upgrade", "the administrator's own file "+livedin.EtcFile+", or its mode"),
 	keeps(livedin.Edit, "keeps-etc-edit", "a changed file in /etc keeps its change over an upgrade", "a line that was added to "+livedin.HostsFile),
 	keeps(livedin.Data, "keeps-var", "data in /var outlives an upgrade", "the data in "+livedin.VarFile),
