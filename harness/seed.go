@@ -51,6 +51,7 @@ func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 		User: secrets.User, Hostname: sd.Hostname, InstanceID: sd.InstanceID,
 		ProofPath: sd.Proof.Path, ProofText: sd.Proof.Text,
 		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine, SeedRoute: seedRoute,
+		ServedName: network.GatewayName, ServedAddress: network.GatewayIP,
 	}}, nil
 }
 

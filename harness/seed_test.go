@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"assay/cloudinit"
+	"assay/harness/network"
 )
 
 // The seed can be said in both formats, and the check is told of the route.
@@ -15,6 +16,9 @@ func TestSeedHasARouteOfItsOwn(t *testing.T) {
 		}
 		if s.env.SeedRoute != seedRoute {
 			t.Errorf("%s: checks are told of the route %q, want %q", f, s.env.SeedRoute, seedRoute)
+		}
+		if s.env.ServedName != network.GatewayName || s.env.ServedAddress != network.GatewayIP {
+			t.Errorf("%s: checks are told of the name %q with address %q", f, s.env.ServedName, s.env.ServedAddress)
 		}
 	}
 }

@@ -122,6 +122,10 @@ type Env struct {
 	// SeedRoute is a network to which the seed's network configuration has a
 	// route, and DHCP has none; empty when the seed has no such configuration.
 	SeedRoute string `json:"seed_route,omitempty"`
+	// ServedName is a name that the name server of the guest's network knows, with
+	// the IPv4 address ServedAddress; DHCP tells of that server.
+	ServedName    string `json:"served_name,omitempty"`
+	ServedAddress string `json:"served_address,omitempty"`
 	// Registry serves container images on the guest's network.
 	Registry Registry `json:"registry"`
 	// DiskSize is the size in bytes of the disk the guest got: larger than the

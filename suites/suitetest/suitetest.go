@@ -36,6 +36,7 @@ func Env() check.Env {
 		User: "assay", Hostname: "assay-guest", InstanceID: "iid-assay-1",
 		ProofPath: "/var/lib/assay/proof", ProofText: "proof-text-1",
 		AuthorizedKey: "ssh-ed25519 AAAAC3NzaUserKey assay", HostKey: "ssh-ed25519 AAAAC3NzaHostKey assay",
+		ServedName: "gateway.assay.internal", ServedAddress: "192.168.127.1",
 		Registry: check.Registry{Addr: "192.168.127.1:5000", Images: map[string]string{
 			"busybox": "assay/busybox:1", "httpd": "assay/httpd:1"}},
 		DiskSize: 12 << 30, ImageVirtualSize: 8 << 30,
