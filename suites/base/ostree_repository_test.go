@@ -54,12 +54,18 @@ func TestOSTreeRepository(t *testing.T) {
 		return func(f *guesttest.Fake, e *check.Env) {
 			g(f, e)
 			says(deployments.ImportedScript, out)(f, e)
+			says(deployments.PackagedScript, "of /usr/bin/foo .......T.    /usr/bin/foo\n")(f, e)
 		}
 	}
 	suitetest.Run(t, "base/ostree-repository", []suitetest.Case{
 		{Name: "whole", Guest: with(sound, "")},
 		{Name: "other bytes", Want: reports.Failed, Says: []string{"fsck content object " + object, "Corrupted file object"}, Guest: imported(with("Verifying\n", otherBytes), "")},
 		{Name: "other bytes or labels of an imported image", Want: reports.Skipped, Says: []string{"bootc-dev/bootc#1216", object}, Guest: imported(with("Verifying\n", otherBytes), "imported\n")},
+		{Name: "file of an imported image unlike its package", Want: reports.Failed, Says: []string{"/usr/bin/foo is damaged", object}, Shows: []string{"..5....T."},
+			Guest: func(f *guesttest.Fake, e *check.Env) {
+				imported(with("Verifying\n", otherBytes), "imported\n")(f, e)
+				says(deployments.PackagedScript, "of /usr/bin/foo ..5....T.    /usr/bin/foo\n")(f, e)
+			}},
 		{Name: "object missing", Want: reports.Failed, Says: []string{"object " + object + ".file of the deployed commit " + booted.Checksum + " is missing"},
 			Guest: with("Verifying\n", missing(hosttest.Sum('9'), booted.Checksum)+corrupt)},
 		{Name: "object of a layer missing", Guest: with("Verifying\n", missing(hosttest.Sum('9'))+corrupt)},

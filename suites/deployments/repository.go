@@ -59,6 +59,9 @@ func Sound(ctx context.Context, t *check.T) error {
 			return err
 		}
 		if strings.TrimSpace(out) != "" {
+			if err := unlikeItsPackage(ctx, t, bad, s.Deployments); err != nil {
+				return err
+			}
 			// bootc-dev/bootc#1216: hard links of a layer may come with another label
 			// than their object's, and then fsck stops there on a host that works.
 			return check.Skipf("the repository was imported from a container image, in which bootc may give sound objects another label (bootc-dev/bootc#1216): %s", bad)

@@ -115,6 +115,7 @@ func TestCuts(t *testing.T) {
 			{Name: "a repository that cannot be judged", Guest: dt.Fresh(t, dt.Fedora, well, during, func(h *dt.Host, _ *check.Env) {
 				h.On("ostree", "fsck", guesttest.Rest).Exits(1).Says("error: fsck content object " + strings.Repeat("e", 64) + ": Corrupted file object")
 				h.On("sh", "-c", deployments.ImportedScript, "sh").Prints("imported\n")
+				h.On("sh", "-c", deployments.PackagedScript, guesttest.Rest)
 			})},
 			{Name: "does not come back", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, well, func(h *dt.Host, _ *check.Env) {
 				h.OnPowerCut(func() error { return &guest.NotReadyError{Guest: "fake"} })
