@@ -62,6 +62,28 @@ func TestUnprivileged(t *testing.T) {
 	})
 }
 
+func TestConfined(t *testing.T) {
+	const caps, all, label = "CapEff=00000000800405fb\n", "CapEff=000001ffffffffff\n", "context=system_u:system_r:container_t:s0:c1,c2\n"
+	say := func(enforcing, out string) plans {
+		return func(g *guesttest.Fake) {
+			g.On("sh", "-c", enforcingScript, "sh").Prints(enforcing)
+			prints(out, "run", "--rm", busyboxRef, "sh", "-c", confinedScript)(g)
+		}
+	}
+	suitetest.Run(t, "containers/confined", []suitetest.Case{
+		passes(say("enforcing\n", caps+label)),
+		{Name: "Atomic Host", Guest: with(say("enforcing\n", caps+"context=system_u:system_r:svirt_lxc_net_t:s0:c5,c6\n"))},
+		{Name: "AppArmor", Guest: with(say("", caps+"context=containers-default-0.62.2 (enforce)\n"))},
+		{Name: "neither", Guest: with(say("", caps+"context=\n"))},
+		fails("administers the system", "asked for nothing has CAP_SYS_ADMIN (CapEff 00000000802405fb", say("", "CapEff=00000000802405fb\n")),
+		fails("has everything", "CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_ADMIN", say("enforcing\n", all+label)),
+		fails("no label", `runs as "unconfined_u:unconfined_r:spc_t:s0", not as container_t`, say("enforcing\n", caps+"context=unconfined_u:unconfined_r:spc_t:s0\n")),
+		fails("no context", `runs as "", not as container_t`, say("enforcing\n", caps+"context=\n")),
+		{Name: "no words", Want: reports.Skipped, Guest: with(say("enforcing\n", "context=\n"))},
+		no,
+	})
+}
+
 func TestSeccomp(t *testing.T) {
 	plain := []string{"run", "--rm", busyboxRef, "sh", "-c", filterScript}
 	open := []string{"run", "--rm", "--security-opt", "seccomp=unconfined", busyboxRef, "sh", "-c", filterScript}
