@@ -27,7 +27,8 @@ type Options struct {
 	// RootLogin lets root in with the same key.
 	RootLogin bool
 	// ProofPath is where the user script leaves its proof; empty is
-	// /var/lib/assay/proof. The text is random.
+	// /var/lib/assay/proof. A command and a file of the cloud-config leave theirs
+	// beside it, with "-runcmd" and "-write-files" added. The texts are random.
 	ProofPath string
 	// Network; nil is the guest's default, DHCP.
 	Network *Network
@@ -68,8 +69,8 @@ func (s *Secrets) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()
 func (s *Secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // New makes the seed of one guest: a fresh ed25519 user key and host key, an
-// ordinary user with sudo, no passwords, and a user script that leaves a random
-// proof, so that no proof baked into an image can pass for it.
+// ordinary user with sudo, no passwords, and a user script, a command and a file
+// that leave random proofs, so that no proof baked into an image can pass for them.
 func New(o Options) (*Seed, *Secrets, error) {
 	if o.Rand == nil {
 		return nil, nil, errors.New("cannot make a seed: no source of randomness")
@@ -80,8 +81,8 @@ func New(o Options) (*Seed, *Secrets, error) {
 	if o.ProofPath == "" {
 		o.ProofPath = "/var/lib/assay/proof"
 	}
-	var id, proof [8]byte
-	for _, b := range [][]byte{id[:], proof[:]} {
+	var id, proof, command, file [8]byte
+	for _, b := range [][]byte{id[:], proof[:], command[:], file[:]} {
 		if _, err := io.ReadFull(o.Rand, b); err != nil {
 			return nil, nil, fmt.Errorf("cannot make a seed: %w", err)
 		}
@@ -105,8 +106,11 @@ func New(o Options) (*Seed, *Secrets, error) {
 			AuthorizedKeys: []string{user.line},
 		}},
 		HostKeys: &HostKeys{ED25519Private: host.private, ED25519Public: host.line},
-		Proof:    &Proof{Path: o.ProofPath, Text: "assay-" + hex.EncodeToString(proof[:])},
-		Network:  o.Network,
+		// Files of their own: what one way leaves must not pass for another's.
+		Proof:           &Proof{Path: o.ProofPath, Text: "assay-" + hex.EncodeToString(proof[:])},
+		RunCmdProof:     &Proof{Path: o.ProofPath + "-runcmd", Text: "assay-" + hex.EncodeToString(command[:])},
+		WriteFilesProof: &Proof{Path: o.ProofPath + "-write-files", Text: "assay-" + hex.EncodeToString(file[:])},
+		Network:         o.Network,
 	}
 	if o.RootLogin {
 		seed.RootAuthorizedKeys = []string{user.line}

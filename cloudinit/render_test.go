@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/mail"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,6 +53,9 @@ func fullSeed(t testing.TB) *Seed {
 		RunCmd:  [][]string{{"sh", "-c", "echo \"a b\" > /run/x; echo 'e' : # no"}, {"systemctl", "restart", "12:30:00", "0644", "yes", "~", ""}},
 		Scripts: []Script{{Name: "hello.sh", Content: "#!/bin/sh\necho grüße\n"}},
 		Proof:   &Proof{Path: "/var/lib/assay/proof", Text: "assay-0123456789abcdef"},
+
+		RunCmdProof:     &Proof{Path: "/var/lib/assay/proof-runcmd", Text: "12:30:00"},
+		WriteFilesProof: &Proof{Path: "/var/lib/assay/proof-write-files", Text: "1e3"},
 		Network: &Network{Ethernets: map[string]Ethernet{
 			"nic0": {
 				Match:     &Match{MACAddress: "52:54:00:12:34:56"},
@@ -214,6 +218,12 @@ func TestUserDataSaysTheSeed(t *testing.T) {
 	if c.WriteFiles[0].Content != s.WriteFiles[0].Content || c.WriteFiles[0].Permissions != "0600" || c.WriteFiles[2].Content != s.WriteFiles[2].Content {
 		t.Errorf("write_files came back as %+v", c.WriteFiles)
 	}
+	if f := c.WriteFiles[3]; f.Path != s.WriteFilesProof.Path || f.Content != "1e3\n" || f.Permissions != "0644" || f.Encoding != "" {
+		t.Errorf("the proof of write_files came back as %+v", f)
+	}
+	if len(s.RunCmd) != 2 || len(c.RunCmd) != 3 || c.RunCmd[2][0] != any("sh") || c.RunCmd[2][2] != any(s.RunCmdProof.command()[2]) {
+		t.Errorf("the proof of runcmd came back as %#v", c.RunCmd)
+	}
 	if b := unbase64(t, []byte(c.WriteFiles[1].Content)); c.WriteFiles[1].Encoding != "b64" || string(b) != s.WriteFiles[1].Content {
 		t.Errorf("binary file came back as %q", b)
 	}
@@ -261,5 +271,17 @@ func TestRouteBesideDHCP(t *testing.T) {
 				t.Errorf("%s lacks %q:\n%s", c.name, want, docs[i].Data)
 			}
 		}
+	}
+}
+
+// The command that leaves runcmd's proof, run.
+func TestRunCmdLeavesItsProof(t *testing.T) {
+	p := Proof{Path: filepath.Join(t.TempDir(), "new", "proof"), Text: "assay-1"}
+	c := p.command()
+	if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if b, err := os.ReadFile(p.Path); err != nil || string(b) != "assay-1\n" {
+		t.Errorf("%q, %v", b, err)
 	}
 }

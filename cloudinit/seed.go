@@ -32,6 +32,10 @@ type Seed struct {
 	Scripts []Script `yaml:"scripts"`
 	// Proof, when set, is a file that a user script writes.
 	Proof *Proof `yaml:"proof"`
+	// RunCmdProof is the same by a command after those of RunCmd, WriteFilesProof by a
+	// file after those of WriteFiles: each shows that its own way was taken.
+	RunCmdProof     *Proof `yaml:"runcmd_proof"`
+	WriteFilesProof *Proof `yaml:"write_files_proof"`
 	// Network, when set, is the network configuration; nil lets cloud-init
 	// ask for an address on the first interface.
 	Network *Network `yaml:"network"`

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -91,6 +93,13 @@ func (s *Seed) cloudConfig() ([]byte, error) {
 	for _, f := range s.WriteFiles {
 		doc.WriteFiles = append(doc.WriteFiles, f.render())
 	}
+	if p := s.WriteFilesProof; p != nil {
+		f := WriteFile{Path: p.Path, Content: p.Text + "\n"}
+		doc.WriteFiles = append(doc.WriteFiles, f.render())
+	}
+	if p := s.RunCmdProof; p != nil {
+		doc.RunCmd = append(slices.Clip(doc.RunCmd), p.command())
+	}
 	body, err := marshalYAML(doc)
 	if err != nil {
 		return nil, err
@@ -145,6 +154,12 @@ mkdir -p "${proof%/*}"
 printf '%s\n' "$text" > "$proof.new"
 mv -f "$proof.new" "$proof"
 `
+}
+
+// command leaves the proof as script does, in one line: old versions of cloud-init
+// write all commands into one script.
+func (p *Proof) command() []string {
+	return []string{"sh", "-c", fmt.Sprintf("umask 022 && mkdir -p %s && echo %s > %s.new && mv -f %s.new %s", path.Dir(p.Path), p.Text, p.Path, p.Path, p.Path)}
 }
 
 // userData is the cloud-config alone, or a multi-part of it and the rest.

@@ -131,14 +131,20 @@ func (s *Seed) validateWork(p *problems) {
 			}
 		}
 	}
-	if s.Proof == nil {
+	s.Proof.validate(p, "proof")
+	s.RunCmdProof.validate(p, "runcmd_proof")
+	s.WriteFilesProof.validate(p, "write_files_proof")
+}
+
+func (f *Proof) validate(p *problems, at string) {
+	if f == nil {
 		return
 	}
-	if !reProofPath.MatchString(s.Proof.Path) || path.Clean(s.Proof.Path) != s.Proof.Path {
-		p.add("proof.path", "%.60q is not an absolute path of letters, digits, '.', '_', '-' below a folder", s.Proof.Path)
+	if !reProofPath.MatchString(f.Path) || path.Clean(f.Path) != f.Path {
+		p.add(at+".path", "%.60q is not an absolute path of letters, digits, '.', '_', '-' below a folder", f.Path)
 	}
-	if !reProofText.MatchString(s.Proof.Text) {
-		p.add("proof.text", "%.60q is not one word of letters, digits, '.', '_', ':' and '-'", s.Proof.Text)
+	if !reProofText.MatchString(f.Text) {
+		p.add(at+".text", "%.60q is not one word of letters, digits, '.', '_', ':' and '-'", f.Text)
 	}
 }
 

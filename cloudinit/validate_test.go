@@ -63,6 +63,8 @@ func TestValidateRefuses(t *testing.T) {
 		"own key":          {func(s *Seed) { s.CloudConfig = map[string]any{"users": nil} }, "cloud_config.users"},
 		"odd key":          {func(s *Seed) { s.CloudConfig = map[string]any{"a\nb": nil} }, "cloud_config"},
 		"proof path":       {func(s *Seed) { s.Proof = &Proof{"/var/x; reboot", "x"} }, "proof.path"},
+		"command's proof":  {func(s *Seed) { s.RunCmdProof = &Proof{"/var/x", "$(id)"} }, "runcmd_proof.text"},
+		"file's proof":     {func(s *Seed) { s.WriteFilesProof = &Proof{"/x", "x"} }, "write_files_proof.path"},
 		"proof at root":    {func(s *Seed) { s.Proof = &Proof{"/x", "x"} }, "proof.path"},
 		"proof text":       {func(s *Seed) { s.Proof = &Proof{"/var/x", "$(id)"} }, "proof.text"},
 		"too many users":   {func(s *Seed) { s.Users = make([]User, 300) }, "users"},
@@ -224,6 +226,13 @@ func TestNew(t *testing.T) {
 	}
 	if again.InstanceID == seed.InstanceID || again.Proof.Text == seed.Proof.Text || other.HostKeyLine == secrets.HostKeyLine || other.AuthorizedKey == secrets.AuthorizedKey {
 		t.Error("two seeds share what has to be fresh")
+	}
+	texts := map[string]bool{}
+	for _, p := range []*Proof{seed.Proof, seed.RunCmdProof, seed.WriteFilesProof, again.RunCmdProof, again.WriteFilesProof} {
+		texts[p.Text] = true
+	}
+	if len(texts) != 5 || seed.RunCmdProof.Path != "/var/lib/assay/proof-runcmd" || seed.WriteFilesProof.Path != "/var/lib/assay/proof-write-files" {
+		t.Errorf("proofs are not of their own: %v, %v, %v", seed.Proof, seed.RunCmdProof, seed.WriteFilesProof)
 	}
 	a, sa, err := New(Options{Hostname: "h", Rand: zeros{}})
 	if err != nil {

@@ -50,6 +50,7 @@ func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 	return &seed{iso: iso, secrets: secrets, env: check.Env{
 		User: secrets.User, Hostname: sd.Hostname, InstanceID: sd.InstanceID,
 		ProofPath: sd.Proof.Path, ProofText: sd.Proof.Text,
+		RunCmdProof: check.Proof(*sd.RunCmdProof), WriteFilesProof: check.Proof(*sd.WriteFilesProof),
 		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine, SeedRoute: seedRoute,
 		ServedName: network.GatewayName, ServedAddress: network.GatewayIP,
 	}}, nil

@@ -17,6 +17,9 @@ func TestSeedHasARouteOfItsOwn(t *testing.T) {
 		if s.env.SeedRoute != seedRoute {
 			t.Errorf("%s: checks are told of the route %q, want %q", f, s.env.SeedRoute, seedRoute)
 		}
+		if s.env.RunCmdProof.Text == "" || s.env.WriteFilesProof.Text == "" || s.env.RunCmdProof == s.env.WriteFilesProof {
+			t.Errorf("%s: checks are told of the proofs %v and %v", f, s.env.RunCmdProof, s.env.WriteFilesProof)
+		}
 		if s.env.ServedName != network.GatewayName || s.env.ServedAddress != network.GatewayIP {
 			t.Errorf("%s: checks are told of the name %q with address %q", f, s.env.ServedName, s.env.ServedAddress)
 		}

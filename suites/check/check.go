@@ -115,6 +115,10 @@ type Env struct {
 	// ProofPath is a file that the seed's user script writes, ProofText its content.
 	ProofPath string `json:"proof_path"`
 	ProofText string `json:"proof_text"`
+	// RunCmdProof is what a command of the seed (runcmd) leaves, WriteFilesProof what a
+	// file of it (write_files); zero when the seed has none.
+	RunCmdProof     Proof `json:"runcmd_proof"`
+	WriteFilesProof Proof `json:"write_files_proof"`
 	// AuthorizedKey is the user's public key line that the seed installs.
 	AuthorizedKey string `json:"authorized_key"`
 	// HostKey is the SSH host public key line that the seed installs.
@@ -155,6 +159,12 @@ type Env struct {
 	Packages *Packages `json:"packages,omitempty"`
 	// Private is a registry that wants TLS and a login.
 	Private *PrivateRegistry `json:"private,omitempty"`
+}
+
+// Proof is a file that shows by its text that a part of the seed was done.
+type Proof struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
 }
 
 // Trees are versions of the image's tree, served on the guest's network.

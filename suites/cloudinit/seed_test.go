@@ -41,22 +41,32 @@ func TestHostname(t *testing.T) {
 	})
 }
 
-func TestUserScript(t *testing.T) {
-	with := func(then func(g *guesttest.Fake)) func(*guesttest.Fake, *check.Env) {
-		return func(g *guesttest.Fake, _ *check.Env) {
-			g.On("sh", "-c", need+"exit 0", "sh")
-			g.On("sh", "-c", scriptLogScript, "sh").Prints("Failed running part-001\n")
-			then(g)
+// TestProofs is of the parts of the seed that leave a proof.
+func TestProofs(t *testing.T) {
+	for id, c := range map[reports.CaseID]struct{ log, path, text, undone string }{
+		"cloud-init/user-script": {scriptLogScript, "/var/lib/assay/proof", "proof-text-1", "did not run"},
+		"cloud-init/runcmd":      {runCmdLogScript, "/var/lib/assay/proof-runcmd", "proof-text-2", "did not run"},
+		"cloud-init/write-files": {writeFilesLogScript, "/var/lib/assay/proof-write-files", "proof-text-3", "was not written"},
+	} {
+		with := func(then func(g *guesttest.Fake)) func(*guesttest.Fake, *check.Env) {
+			return func(g *guesttest.Fake, _ *check.Env) {
+				g.On("sh", "-c", need+"exit 0", "sh")
+				g.On("sh", "-c", c.log, "sh").Prints("Failed running part-001\n")
+				then(g)
+			}
 		}
+		suitetest.Run(t, id, []suitetest.Case{
+			{Name: "done", Guest: with(func(g *guesttest.Fake) { g.HasFile(c.path, c.text+"\n") })},
+			{Name: "not done", Want: reports.Failed, Says: []string{c.undone, c.path}, Shows: []string{"part-001"},
+				Guest: with(func(g *guesttest.Fake) { g.LacksFile(c.path) })},
+			{Name: "left something else", Want: reports.Failed, Says: []string{`"old"`, c.path},
+				Guest: with(func(g *guesttest.Fake) { g.HasFile(c.path, "old") })},
+			{Name: "not in the seed", Want: reports.Skipped, Guest: func(_ *guesttest.Fake, e *check.Env) {
+				e.ProofPath, e.RunCmdProof, e.WriteFilesProof = "", check.Proof{}, check.Proof{}
+			}},
+			lacks(need + "exit 0"),
+		})
 	}
-	suitetest.Run(t, "cloud-init/user-script", []suitetest.Case{
-		{Name: "ran", Guest: with(func(g *guesttest.Fake) { g.HasFile("/var/lib/assay/proof", "proof-text-1\n") })},
-		{Name: "did not run", Want: reports.Failed, Says: []string{"did not run", "/var/lib/assay/proof"}, Shows: []string{"part-001"},
-			Guest: with(func(g *guesttest.Fake) { g.LacksFile("/var/lib/assay/proof") })},
-		{Name: "left something else", Want: reports.Failed, Says: []string{`"old"`},
-			Guest: with(func(g *guesttest.Fake) { g.HasFile("/var/lib/assay/proof", "old") })},
-		lacks(need + "exit 0"),
-	})
 }
 
 // resizeComposefs is what cloud-init says of a root that is a composefs image.

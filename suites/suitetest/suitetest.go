@@ -35,7 +35,9 @@ func Env() check.Env {
 	return check.Env{
 		User: "assay", Hostname: "assay-guest", InstanceID: "iid-assay-1",
 		ProofPath: "/var/lib/assay/proof", ProofText: "proof-text-1",
-		AuthorizedKey: "ssh-ed25519 AAAAC3NzaUserKey assay", HostKey: "ssh-ed25519 AAAAC3NzaHostKey assay",
+		RunCmdProof:     check.Proof{Path: "/var/lib/assay/proof-runcmd", Text: "proof-text-2"},
+		WriteFilesProof: check.Proof{Path: "/var/lib/assay/proof-write-files", Text: "proof-text-3"},
+		AuthorizedKey:   "ssh-ed25519 AAAAC3NzaUserKey assay", HostKey: "ssh-ed25519 AAAAC3NzaHostKey assay",
 		ServedName: "gateway.assay.internal", ServedAddress: "192.168.127.1",
 		Registry: check.Registry{Addr: "192.168.127.1:5000", Images: map[string]string{
 			"busybox": "assay/busybox:1", "httpd": "assay/httpd:1"}},
