@@ -102,7 +102,7 @@ func New(o Options) (*Seed, *Secrets, error) {
 		InstanceID: o.InstanceID,
 		Hostname:   o.Hostname,
 		Users: []User{{
-			Name: o.User, Groups: o.Groups, Sudo: "ALL=(ALL) NOPASSWD:ALL", Shell: "/bin/bash",
+			Name: o.User, Groups: o.Groups, Sudo: "ALL=(ALL) NOPASSWD:ALL", Shell: "/bin/sh", // every host has it
 			AuthorizedKeys: []string{user.line},
 		}},
 		HostKeys: &HostKeys{ED25519Private: host.private, ED25519Public: host.line},
