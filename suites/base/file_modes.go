@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,23 +23,38 @@ var _ = check.Register(suite, check.Check{
 // that everyone may write and files that are setuid or setgid. Container
 // storage has files of other systems.
 const modeScript = `
-find /usr /etc /var /boot -xdev \
-	\( -path /var/lib/containers -o -path /var/lib/docker -o -path /var/lib/containerd -o -path '*/.local/share/containers' \) -prune -o \
+find /usr /etc /var /boot /bin /sbin /lib /lib64 -xdev \
+	\( -path /var/lib/containers -o -path /var/lib/docker -o -path /var/lib/containerd -o -path '*/.local/share/containers' -o -path '*/overlay/*/diff' \) -prune -o \
 	\( -type f -perm /6002 -o -type d -perm -0002 ! -perm -1000 \) -printf '%m %y %u %g %p\n' 2>/dev/null
 exit 0`
 
-// ownerScript says of each file whether a package brings it. A merged /usr is
-// known to some packages by the old names.
+// ownerScript says of each file whether a package brings it ("owned"), and of
+// rpm's packages with which mode and whether rpm -V would compare that: a package
+// that lets a tool of the distribution's set modes has it left out. A merged /usr
+// is known to some packages by the old names.
 const ownerScript = `
-for f in "$@"; do
-	if command -v rpm >/dev/null 2>&1 && rpm -qf "$f" >/dev/null 2>&1; then echo "$f"; continue; fi
-	if command -v dpkg-query >/dev/null 2>&1; then
-		if dpkg-query -S "$f" >/dev/null 2>&1 || dpkg-query -S "${f#/usr}" >/dev/null 2>&1; then echo "$f"; fi
-	fi
-done
+rpms() {
+	for f in "$@"; do rpm -qf "$f" >/dev/null 2>&1 && echo "owned $f"; done
+	rpm -qf --qf '[packaged %{FILEMODES:octal} %{FILEVERIFYFLAGS} %{FILENAMES}\n]' "$@" 2>/dev/null | while read -r word mode flags name; do
+		for f in "$@"; do
+			[ "${f##*/}" = "${name##*/}" ] && echo "$word $mode $flags $name"
+		done
+	done
+}
+command -v rpm >/dev/null 2>&1 && rpms "$@"
+if command -v dpkg-query >/dev/null 2>&1; then
+	for f in "$@"; do
+		if dpkg-query -S "$f" >/dev/null 2>&1 || dpkg-query -S "${f#/usr}" >/dev/null 2>&1; then echo "owned $f"; fi
+	done
+fi
 exit 0`
 
-// privileged are programs that distributions ship setuid or setgid, by name.
+// verifiesMode is RPMVERIFY_MODE of a file's verification flags.
+// Source: rpm, include/rpm/rpmvf.h.
+const verifiesMode = 1 << 6
+
+// privileged are programs that distributions ship setuid or setgid, by name, in
+// programFolders. The same name elsewhere is anybody's.
 var privileged = set(`
 	at batch bwrap chage chfn chsh cockpit-session crontab dbus-daemon-launch-helper doas dotlockfile
 	expiry fusermount fusermount3 gpasswd grub2-set-bootflag krb5_child ksu ldap_child locate lockdev
@@ -45,6 +63,14 @@ var privileged = set(`
 	pkexec plocate polkit-agent-helper-1 pppd proxy_child screen selinux_child slapper ssh-agent ssh-keysign
 	sssd_pam staprun su sudo sudoedit sudoreplay suexec traceroute6 umount unix_chkpwd unix_update
 	userhelper usernetctl utempter vmware-user-suid-wrapper wall write write.ul bsd-write chkpwd`)
+
+// programFolders are where a distribution's own programs are.
+var programFolders = regexp.MustCompile(`^(/usr)?/(bin|sbin|lib[^/]*)/`)
+
+// anything are programs that do whatever they are told: with their owner's
+// rights they hand these to everybody, whoever packaged them.
+var anything = regexp.MustCompile(`^((ba|da|z|k|mk|c|tc|fi|a)?sh|rbash|ksh93|cp|mv|tee|find|dd|env|vi|vim([.-].*)?|nvim|nano|ed|emacs([.-].*)?|` +
+	`(python|perl|ruby|lua)[0-9.]*)$`)
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}
@@ -75,7 +101,7 @@ func fileModes(ctx context.Context, t *check.T) error {
 			open = append(open, fmt.Sprintf("%s %s (mode %s)", what, name, mode))
 			continue
 		}
-		if !privileged[path.Base(name)] {
+		if !privileged[path.Base(name)] || !programFolders.MatchString(name) {
 			raised = append(raised, name)
 			modes[name] = mode + " " + owner + ":" + group
 		}
@@ -86,8 +112,9 @@ func fileModes(ctx context.Context, t *check.T) error {
 	return strayPrograms(ctx, t, raised, modes)
 }
 
-// strayPrograms fails for privileged programs that no package accounts for. A
-// package's own are its maintainers' decision; they are noted.
+// strayPrograms fails for privileged programs that no package accounts for, or
+// whose package did not make them so. A package's own are its maintainers'
+// decision; they are noted.
 func strayPrograms(ctx context.Context, t *check.T, raised []string, modes map[string]string) error {
 	if len(raised) == 0 {
 		return nil
@@ -96,20 +123,52 @@ func strayPrograms(ctx context.Context, t *check.T, raised []string, modes map[s
 	if err != nil {
 		return err
 	}
-	owned := map[string]bool{}
-	for _, l := range probe.Lines(out) {
-		owned[l] = true
-	}
-	var stray []string
+	owned, packaged := owners(out)
+	var stray, changed []string
 	for _, f := range raised {
-		if owned[f] {
-			t.Log("%s runs with its owner's rights (%s), as its package says", f, modes[f])
-		} else {
+		actual, _, _ := strings.Cut(modes[f], " ")
+		said, judged := packaged[path.Base(f)]
+		switch {
+		case !owned[f]:
 			stray = append(stray, fmt.Sprintf("%s (%s)", f, modes[f]))
+		case judged && raisedBits(actual)&^said != 0, !judged && anything.MatchString(path.Base(f)):
+			changed = append(changed, fmt.Sprintf("%s (%s)", f, modes[f]))
+		default:
+			t.Log("%s runs with its owner's rights (%s), as its package says", f, modes[f])
 		}
 	}
-	if len(stray) > 0 {
-		return check.FailWith(strings.Join(stray, "\n"), "setuid or setgid and of no package: %s", probe.Some(stray))
+	switch all := strings.Join(append(slices.Clone(stray), changed...), "\n"); {
+	case len(stray) > 0:
+		return check.FailWith(all, "setuid or setgid and of no package: %s", probe.Some(stray))
+	case len(changed) > 0:
+		return check.FailWith(all, "setuid or setgid and not meant to be by its package: %s; take it away with chmod u-s,g-s", probe.Some(changed))
 	}
 	return nil
+}
+
+// owners reads what ownerScript prints: the files of packages, and by base name
+// the setuid and setgid bits that rpm's packages have for them. By base name, as
+// folders move (/bin, /usr/sbin) and packages are not built again for that.
+func owners(out string) (owned map[string]bool, packaged map[string]int64) {
+	owned, packaged = map[string]bool{}, map[string]int64{}
+	for _, l := range probe.Lines(out) {
+		if name, ok := strings.CutPrefix(l, "owned "); ok {
+			owned[name] = true
+			continue
+		}
+		f := strings.SplitN(l, " ", 4)
+		if len(f) != 4 || f[0] != "packaged" {
+			continue
+		}
+		if flags, err := strconv.ParseInt(f[2], 10, 64); err == nil && flags&verifiesMode != 0 {
+			packaged[path.Base(f[3])] |= raisedBits(f[1])
+		}
+	}
+	return owned, packaged
+}
+
+// raisedBits are the setuid and setgid bits of a mode in octal.
+func raisedBits(mode string) int64 {
+	m, _ := strconv.ParseInt(mode, 8, 64) // what is no number has no bits
+	return m & 0o6000
 }
