@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"assay/reports"
+	"assay/suites/probe"
 	"assay/suites/suitetest"
 )
 
@@ -24,7 +25,24 @@ func TestMachineID(t *testing.T) {
 		{Name: "zeros", Want: reports.Failed, Says: []string{"all zeros"}, Guest: says(machineIDScript, "id=00000000000000000000000000000000\n")},
 		{Name: "transient", Want: reports.Failed, Says: []string{"transient"}, Guest: says(machineIDScript, good+"mounted=1\n")},
 		{Name: "argument", Want: reports.Failed, Says: []string{"systemd.machine_id=abc"}, Guest: says(machineIDScript, good+"kernel=abc\n")},
+		{Name: "D-Bus's is the same", Guest: says(machineIDScript, good+"dbus=0123456789abcdef0123456789abcdef\n")},
+		{Name: "D-Bus's is empty", Guest: says(machineIDScript, good+"dbus=\n\n")},
+		{Name: "D-Bus's is another", Want: reports.Failed, Says: []string{"/var/lib/dbus/machine-id holds ffff"},
+			Guest: says(machineIDScript, good+"dbus=ffffffffffffffffffffffffffffffff\n")},
 	})
+}
+
+func TestMachineIDScript(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef"
+	dir := t.TempDir()
+	put(t, dir, "etc/machine-id", id+"\n")
+	roots := []string{"/etc/", dir + "/etc/", "/var/", dir + "/var/"}
+	for _, want := range []string{"", id} {
+		if p := probe.Pairs(shell(t, machineIDScript, dir, roots)); p["id"] != id || p["dbus"] != want {
+			t.Errorf("%v, want D-Bus's id %q", p, want)
+		}
+		put(t, dir, "var/lib/dbus/machine-id", id+"\n")
+	}
 }
 
 func TestJournalPersistent(t *testing.T) {
@@ -58,9 +76,39 @@ func TestRootLogin(t *testing.T) {
 		{Name: "no passwords at all", Guest: says(sshdScript, "permitrootlogin yes\npasswordauthentication no\nkbdinteractiveauthentication no\n")},
 		{Name: "by password", Want: reports.Failed, Says: []string{"root may log in", "passwordauthentication yes"}, Guest: says(sshdScript, "permitrootlogin yes\npasswordauthentication yes\n")},
 		{Name: "by PAM", Want: reports.Failed, Says: []string{"kbdinteractiveauthentication"}, Guest: says(sshdScript, "permitrootlogin yes\npasswordauthentication no\nkbdinteractiveauthentication yes\n")},
+		{Name: "hidden by the seed", Want: reports.Failed, Says: []string{"passwordauthentication yes; cloud-init's file hides it"},
+			Guest: says(sshdScript, "permitrootlogin yes\npasswordauthentication no\nseedless-permitrootlogin yes\nseedless-passwordauthentication yes\n")},
+		{Name: "by key without the seed", Guest: says(sshdScript, "permitrootlogin without-password\npasswordauthentication no\nseedless-permitrootlogin without-password\nseedless-passwordauthentication yes\n")},
 		{Name: "empty", Want: reports.Failed, Says: []string{"PermitEmptyPasswords"}, Guest: says(sshdScript, "permitemptypasswords yes\n")},
 		lacks(sshdScript),
 	})
+}
+
+// The server that stands in prints the files that it would read, in their order.
+func TestSSHDScript(t *testing.T) {
+	dir := t.TempDir()
+	program(t, dir, "bin/sshd", `f=`+dir+`/etc/ssh/sshd_config
+while [ $# -gt 0 ]; do [ "$1" = -f ] && f=$2; shift; done
+while read -r word rest; do
+	case $word in Include) cat $rest ;; *) echo "$word $rest" ;; esac
+done <"$f"
+`)
+	put(t, dir, "etc/ssh/sshd_config", "Include "+dir+"/etc/ssh/sshd_config.d/*.conf\nPermitRootLogin yes\n")
+	put(t, dir, "etc/ssh/sshd_config.d/60-own.conf", "UseDNS no\n")
+	roots := []string{"/usr/sbin/sshd", "/nowhere/sshd", "/etc/ssh", dir + "/etc/ssh", "/usr$f", dir + "/usr${f#" + dir + "}", `sshd_config\.d/#$tmp/d/#g;s`, `sshd_config\.d/#$tmp/d/#g;s`}
+	const own = "UseDNS no\nPermitRootLogin yes\n"
+	if out := shell(t, sshdScript, dir+"/bin", roots); out != own {
+		t.Errorf("without a seed's file: %q", out)
+	}
+	put(t, dir, "etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication no\n")
+	const seeded = "PasswordAuthentication no\n" + own
+	if out, want := shell(t, sshdScript, dir+"/bin", roots), seeded+"seedless-UseDNS no\nseedless-PermitRootLogin yes\n"; out != want {
+		t.Errorf("with one: %q, want %q", out, want)
+	}
+	put(t, dir, "usr/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n")
+	if out, want := shell(t, sshdScript, dir+"/bin", roots), seeded+"seedless-PasswordAuthentication yes\nseedless-UseDNS no\nseedless-PermitRootLogin yes\n"; out != want {
+		t.Errorf("with one of the tree's, too: %q, want %q", out, want)
+	}
 }
 
 func TestTreeIdentity(t *testing.T) {

@@ -13,12 +13,36 @@ var _ = check.Register(suite, check.Check{
 })
 
 // sshdScript prints the server's settings as they hold for root coming from
-// elsewhere; 192.0.2.1 is an address kept for documentation.
+// elsewhere, and once more as if cloud-init had written none; 192.0.2.1 is an
+// address kept for documentation. A file of cloud-init's that the tree ships is
+// the image's own.
 const sshdScript = `
 for s in sshd /usr/sbin/sshd /usr/lib/ssh/sshd; do command -v "$s" >/dev/null 2>&1 && break; s=; done
 [ -n "$s" ] || exit 127
 s=$(command -v "$s")
-"$s" -T -C user=root,host=client.example,addr=192.0.2.1`
+ask() { "$s" -T -C user=root,host=client.example,addr=192.0.2.1 "$@"; }
+ask || exit
+seed=/etc/ssh/sshd_config.d/50-cloud-init.conf
+main=/etc/ssh/sshd_config
+[ -f "$main" ] || main=/usr/etc/ssh/sshd_config
+[ -f "$seed" ] && [ -f "$main" ] || exit 0
+tmp=$(mktemp -d) || exit 0
+trap 'rm -rf "$tmp"' EXIT
+here() { sed "/^[ \t]*[Ii][Nn][Cc][Ll][Uu][Dd][Ee][ \t]/{s#/etc/ssh/sshd_config\.d/#$tmp/d/#g;s#\([ \t]\)sshd_config\.d/#\1$tmp/d/#g;}" "$1"; }
+mkdir "$tmp/d"
+for f in /etc/ssh/sshd_config.d/*; do
+	tree=/usr$f
+	[ "$f" = "$seed" ] && { [ -f "$tree" ] || continue; f=$tree; }
+	[ -f "$f" ] && here "$f" >"$tmp/d/${f##*/}"
+done
+here "$main" >"$tmp/main"
+if said=$(ask -f "$tmp/main" 2>/dev/null); then echo "$said" | sed 's/^/seedless-/'; fi
+exit 0`
+
+// seedless precedes a setting as it is without what cloud-init wrote. With the
+// harness's seed that turns passwords off, and so hides what the image does for
+// whoever starts it with another seed, or none.
+const seedless = "seedless-"
 
 // sshdSettings are the server's settings by their lower-case names.
 func sshdSettings(ctx context.Context, t *check.T) (map[string]string, error) {
@@ -49,13 +73,23 @@ func rootLogin(ctx context.Context, t *check.T) error {
 	if s["permitemptypasswords"] == "yes" {
 		return check.Failf("sshd lets accounts without a password in (PermitEmptyPasswords yes)")
 	}
-	if s["permitrootlogin"] != "yes" {
-		return nil
-	}
-	for _, method := range []string{"passwordauthentication", "kbdinteractiveauthentication", "challengeresponseauthentication"} {
-		if s[method] == "yes" {
-			return check.Failf("root may log in over SSH with a password (PermitRootLogin yes, %s yes); set PermitRootLogin prohibit-password", method)
+	for _, c := range []struct{ prefix, where string }{{"", ""}, {seedless, "; cloud-init's file hides it with this seed, and will not with another"}} {
+		if method := rootsPassword(s, c.prefix); method != "" {
+			return check.Failf("root may log in over SSH with a password (PermitRootLogin yes, %s yes%s); set PermitRootLogin prohibit-password", method, c.where)
 		}
 	}
 	return nil
+}
+
+// rootsPassword is the method by which root may log in with a password, if any.
+func rootsPassword(s map[string]string, prefix string) string {
+	if s[prefix+"permitrootlogin"] != "yes" {
+		return ""
+	}
+	for _, method := range []string{"passwordauthentication", "kbdinteractiveauthentication", "challengeresponseauthentication"} {
+		if s[prefix+method] == "yes" {
+			return method
+		}
+	}
+	return ""
 }
