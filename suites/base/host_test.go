@@ -56,6 +56,9 @@ func TestClock(t *testing.T) {
 		{Name: "right", Guest: at(0)},
 		{Name: "behind", Want: reports.Failed, Says: []string{"behind"}, Guest: at(-time.Hour)},
 		{Name: "ahead", Want: reports.Failed, Says: []string{"ahead"}, Guest: at(2 * time.Hour)},
+		{Name: "a little behind", Want: reports.Failed, Says: []string{"behind"}, Guest: at(-2 * time.Minute)},
+		{Name: "a little behind, emulated", Guest: func(g *guesttest.Fake, e *check.Env) { g.SetScale(10); at(-2*time.Minute)(g, e) }},
+		{Name: "a quarter ahead, emulated", Want: reports.Failed, Says: []string{"ahead"}, Guest: func(g *guesttest.Fake, e *check.Env) { g.SetScale(10); at(15*time.Minute)(g, e) }},
 	})
 }
 
