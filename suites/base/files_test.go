@@ -57,13 +57,48 @@ func TestFileModes(t *testing.T) {
 		{Name: "open folder", Want: reports.Failed, Says: []string{"folder without sticky bit /var/x"}, Guest: says(modeScript, "777 d root root /var/x\n")},
 		{Name: "stray", Want: reports.Failed, Says: []string{"of no package", "/usr/bin/rootme (4755 root:root)"}, Guest: func(g *guesttest.Fake, e *check.Env) {
 			says(modeScript, "4755 f root root /usr/bin/rootme\n2755 f root x /usr/bin/game\n")(g, e)
-			g.On("sh", "-c", ownerScript, "sh", "/usr/bin/rootme", "/usr/bin/game").Prints("/usr/bin/game\n")
+			g.On("sh", "-c", ownerScript, "sh", "/usr/bin/rootme", "/usr/bin/game").Prints("owned /usr/bin/game\n")
 		}},
+		{Name: "a known name elsewhere", Want: reports.Failed, Says: []string{"of no package", "/var/usrlocal/bin/mount (4755 root:root)"},
+			Guest: owning("4755 f root root /var/usrlocal/bin/mount\n", "")},
+		{Name: "a shell of dpkg's", Want: reports.Failed, Says: []string{"not meant to be by its package: /usr/bin/bash (4755"},
+			Guest: owning("4755 f root root /usr/bin/bash\n", "owned /usr/bin/bash\n")},
+		{Name: "an interpreter of dpkg's", Want: reports.Failed, Says: []string{"/usr/bin/python3.13"},
+			Guest: owning("2755 f root root /usr/bin/python3.13\n", "owned /usr/bin/python3.13\n")},
+		{Name: "a game of rpm's", Guest: owning("2755 f root games /usr/bin/game\n", "owned /usr/bin/game\npackaged 102755 4294967295 /usr/bin/game\n")},
+		{Name: "not as rpm's package says", Want: reports.Failed, Says: []string{"not meant to be", "/usr/bin/less (4755"},
+			Guest: owning("4755 f root root /usr/bin/less\n", "owned /usr/bin/less\npackaged 100755 4294967295 /bin/less\n")},
+		{Name: "setgid by rpm, setuid by hand", Want: reports.Failed, Says: []string{"/usr/bin/game"},
+			Guest: owning("4755 f root games /usr/bin/game\n", "owned /usr/bin/game\npackaged 102755 4294967295 /usr/bin/game\n")},
+		{Name: "rpm leaves the mode to others", Guest: owning("4755 f root root /usr/bin/helper\n", "owned /usr/bin/helper\npackaged 100755 4294967231 /usr/bin/helper\n")},
 		{Name: "a package's", Guest: func(g *guesttest.Fake, e *check.Env) {
 			says(modeScript, "2755 f root x /usr/bin/game\n")(g, e)
-			says(ownerScript, "/usr/bin/game\n")(g, e)
+			says(ownerScript, "owned /usr/bin/game\n")(g, e)
 		}},
 	})
+}
+
+// owning is a guest with these raised files, and what its packages say of them.
+func owning(files, owners string) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, e *check.Env) {
+		says(modeScript, files)(g, e)
+		says(ownerScript, owners)(g, e)
+	}
+}
+
+// With a database of one package, as rpm itself prints it.
+func TestOwnerScript(t *testing.T) {
+	dir := t.TempDir()
+	program(t, dir, "rpm", `case $* in
+*--qf*) printf 'packaged 100755 4294967295 /bin/less\npackaged 100644 4294967295 /usr/share/doc/x y\n' ;;
+*stray*) exit 1 ;;
+esac
+`)
+	program(t, dir, "dpkg-query", "exit 1\n")
+	out := shell(t, ownerScript, dir, nil, "/usr/bin/less", "/usr/bin/stray")
+	if want := "owned /usr/bin/less\npackaged 100755 4294967295 /bin/less\n"; out != want {
+		t.Errorf("%q, want %q", out, want)
+	}
 }
 
 func TestEtcPermissions(t *testing.T) {
@@ -105,7 +140,24 @@ func TestPackageDB(t *testing.T) {
 		{Name: "empty", Want: reports.Failed, Says: []string{"rpm -qa lists no package", "cannot open"}, Guest: says(packageScript, "rpm=0\nerror=cannot open Packages\n")},
 		{Name: "half", Want: reports.Failed, Says: []string{"not fully installed: cloud-init"}, Guest: says(packageScript, "dpkg=200\nhalf=cloud-init\n")},
 		{Name: "none", Want: reports.Skipped, Guest: says(packageScript, "")},
+		{Name: "lost", Want: reports.Failed, Says: []string{"rpm is there and its database is not"}, Guest: says(packageScript, "lost=1\n")},
+		{Name: "dpkg beside an rpm without a database", Guest: says(packageScript, "lost=1\ndpkg=200\n")},
 	})
+}
+
+func TestPackageScript(t *testing.T) {
+	dir := t.TempDir()
+	program(t, dir, "rpm", `[ "$1" = -qa ] && echo bash-5
+exit 0
+`)
+	roots := []string{"command -v dpkg-query", "false", "/usr/", dir + "/usr/", "/var/", dir + "/var/", "/tmp/", dir + "/"}
+	if out := shell(t, packageScript, dir, roots); out != "lost=1\n" {
+		t.Errorf("without a database: %q", out)
+	}
+	put(t, dir, "usr/share/rpm/rpmdb.sqlite", "x")
+	if out := shell(t, packageScript, dir, roots); out != "rpm=1\n" {
+		t.Errorf("with one: %q", out)
+	}
 }
 
 func TestPackageSignatures(t *testing.T) {

@@ -15,10 +15,19 @@ var _ = check.Register(suite, check.Check{
 })
 
 // packageScript counts packages with each tool that is there. An image without
-// either tool (or with a tool and no database folder: composed without one)
-// prints nothing.
+// either tool prints nothing. rpm makes a missing database anew and finds it empty,
+// so its folder is looked for first: in the known places and in rpm's own.
 const packageScript = `
-if command -v rpm >/dev/null 2>&1 && { [ -d /usr/share/rpm ] || [ -d /usr/lib/sysimage/rpm ] || [ -d /var/lib/rpm ]; }; then
+database() {
+	for d in /usr/share/rpm /usr/lib/sysimage/rpm /var/lib/rpm "$(rpm --eval '%{_dbpath}' 2>/dev/null)"; do
+		[ -n "$d" ] || continue
+		for f in "$d"/*; do [ -f "$f" ] && [ -s "$f" ] && return 0; done
+	done
+	return 1
+}
+if command -v rpm >/dev/null 2>&1 && ! database; then
+	echo 'lost=1'
+elif command -v rpm >/dev/null 2>&1; then
 	rpm -qa >/tmp/.assay-packages 2>/tmp/.assay-errors; echo "rpm=$(wc -l < /tmp/.assay-packages)"
 	sed -n '1s/^/error=/p' /tmp/.assay-errors
 fi
@@ -36,7 +45,10 @@ func packageDB(ctx context.Context, t *check.T) error {
 		return err
 	}
 	p := probe.Pairs(out)
-	if p["rpm"] == "" && p["dpkg"] == "" {
+	switch {
+	case p["lost"] != "" && number(p["dpkg"]) == 0:
+		return check.Failf("rpm is there and its database is not (looked in /usr/share/rpm, /usr/lib/sysimage/rpm and /var/lib/rpm)")
+	case p["rpm"] == "" && p["dpkg"] == "":
 		return check.Skipf("the image ships neither rpm nor dpkg")
 	}
 	// An image with both has one that is its own.

@@ -9,13 +9,20 @@ import (
 )
 
 // selinuxScript prints the mode now, the mode configured and the kernel's
-// command line. An image without a policy has no /etc/selinux/config (a bare
-// folder is left by libraries on systems that never had SELinux).
+// command line. An image without SELinux has neither /etc/selinux/config nor a
+// policy (a bare folder is left by libraries on systems that never had it).
 const selinuxScript = `
-[ -f /etc/selinux/config ] || exit 127
+policy() {
+	for f in /etc/selinux/*/policy/policy.* /usr/etc/selinux/*/policy/policy.*; do [ -f "$f" ] && return 0; done
+	return 1
+}
+if [ ! -f /etc/selinux/config ]; then
+	policy || exit 127
+	echo 'noconfig=1'
+fi
 mode=$(getenforce 2>/dev/null) || mode=Disabled
 echo "mode=$mode"
-sed -n 's/^SELINUX=/configured=/p' /etc/selinux/config
+[ -f /etc/selinux/config ] && sed -n 's/^SELINUX=/configured=/p' /etc/selinux/config
 tr ' ' '\n' < /proc/cmdline | sed -n 's/^\(selinux\|enforcing\)=/\1=/p'`
 
 // selinuxMode is "Enforcing", "Permissive" or "Disabled", and the rest of what

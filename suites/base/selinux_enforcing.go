@@ -18,6 +18,8 @@ func selinuxEnforcing(ctx context.Context, t *check.T) error {
 	switch {
 	case p["selinux"] == "0":
 		return check.Failf("SELinux is off by the kernel argument selinux=0 although the image ships a policy")
+	case p["noconfig"] != "":
+		return check.Failf("SELinux is %s: the image ships a policy and no /etc/selinux/config that puts it to use", mode)
 	case mode != "Enforcing" && p["enforcing"] == "0":
 		return check.Failf("SELinux is %s by the kernel argument enforcing=0", mode)
 	case mode != "Enforcing":

@@ -143,6 +143,22 @@ func TestRelabelScript(t *testing.T) {
 }
 
 // numbers are 1 to n.
+func TestSELinuxScript(t *testing.T) {
+	dir := t.TempDir()
+	program(t, dir, "getenforce", "echo Disabled\n")
+	roots := []string{"/usr/etc/", dir + "/usr/etc/", "/etc/", dir + "/etc/", "exit 127", "{ echo none; exit 0; }", "/proc/cmdline", "/dev/null"}
+	for _, step := range []struct{ file, text, want string }{
+		{"etc/selinux/semanage.conf", "x", "none\n"},
+		{"usr/etc/selinux/targeted/policy/policy.33", "x", "noconfig=1\nmode=Disabled\n"},
+		{"etc/selinux/config", "# c\nSELINUX=enforcing\n", "mode=Disabled\nconfigured=enforcing\n"},
+	} {
+		put(t, dir, step.file, step.text)
+		if out := shell(t, selinuxScript, dir, roots); out != step.want {
+			t.Errorf("with %s: %q, want %q", step.file, out, step.want)
+		}
+	}
+}
+
 func numbers(n int) (out []string) {
 	for i := range n {
 		out = append(out, strconv.Itoa(i+1))

@@ -28,6 +28,7 @@ func TestSELinuxEnforcing(t *testing.T) {
 		{Name: "permissive", Want: reports.Failed, Says: []string{"Permissive", "SELINUX=permissive"}, Guest: says(selinuxScript, "mode=Permissive\nconfigured=permissive\n")},
 		{Name: "by argument", Want: reports.Failed, Says: []string{"enforcing=0"}, Guest: says(selinuxScript, "mode=Permissive\nconfigured=enforcing\nenforcing=0\n")},
 		{Name: "off", Want: reports.Failed, Says: []string{"selinux=0"}, Guest: says(selinuxScript, "mode=Disabled\nconfigured=enforcing\nselinux=0\n")},
+		{Name: "no configuration", Want: reports.Failed, Says: []string{"SELinux is Disabled", "no /etc/selinux/config"}, Guest: says(selinuxScript, "noconfig=1\nmode=Disabled\n")},
 		{Name: "not for long", Want: reports.Failed, Says: []string{"after a reboot"}, Guest: says(selinuxScript, "mode=Enforcing\nconfigured=permissive\n")},
 		lacks(selinuxScript),
 	})

@@ -20,7 +20,11 @@ var _ = check.Register(suite, check.Check{
 const rootlessScript = `
 uid=$(id -u "$1" 2>/dev/null) || { echo 'nouser=1'; exit 0; }
 echo "uid=$uid"
-command -v newuidmap >/dev/null 2>&1 && echo 'newuidmap=1'
+if command -v newuidmap >/dev/null 2>&1; then
+	echo 'newuidmap=1'
+elif { rpm -ql shadow-utils shadow; dpkg -L uidmap; } 2>/dev/null | grep -q '/newuidmap$'; then
+	echo 'lost=1'
+fi
 echo "subuid=$(grep -s "^$1:" /etc/subuid | head -n 1)"
 [ -d "/run/user/$uid" ] || { command -v loginctl >/dev/null 2>&1 && loginctl enable-linger "$1"; systemctl start "user@$uid.service" 2>/dev/null; }
 [ -d "/run/user/$uid" ] && echo "run=/run/user/$uid"
@@ -66,6 +70,8 @@ func ordinaryUser(ctx context.Context, e engine.Engine) (own engine.Engine, uid 
 	switch {
 	case p["nouser"] != "":
 		return own, "", check.Skipf("the user %s does not exist", t.Env.User)
+	case p["newuidmap"] == "" && p["lost"] != "":
+		return own, "", check.Failf("newuidmap is missing although its package is installed: no user but root can run containers")
 	case p["newuidmap"] == "":
 		return own, "", check.Skipf("the image ships no newuidmap")
 	case p["subuid"] == "":

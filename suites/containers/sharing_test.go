@@ -265,6 +265,7 @@ func TestRootless(t *testing.T) {
 	}
 	suitetest.Run(t, "containers/rootless", []suitetest.Case{
 		passes(good),
+		fails("newuidmap lost", "newuidmap is missing although its package is installed", facts("uid=1000\nlost=1\n")),
 		skip("no newuidmap", "uid=1000\n", "newuidmap"), skip("no user", "nouser=1\n", "does not exist"),
 		fails("no ids", "no subordinate user ids", facts(strings.ReplaceAll(user, "assay:100000:65536", ""))),
 		fails("no session", "no /run/user/1000", facts("uid=1000\nnewuidmap=1\nsubuid=assay:1:2\n")),
