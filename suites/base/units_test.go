@@ -1,6 +1,7 @@
 package base
 
 import (
+	"strings"
 	"testing"
 
 	"assay/harness/guest"
@@ -98,8 +99,50 @@ func TestFlappingUnits(t *testing.T) {
 			m := guest.Entry{Unit: "a.service", Message: "a.service holdoff time over, scheduling restart."}
 			g.Logs(m, m, m)
 		}},
+		{Name: "waits long and fails again", Want: reports.Failed, Says: []string{"unit a.service fails again", "result exit-code"},
+			Guest: retrying("a", "0", "30s", "30", waits("a", "1"))},
+		{Name: "waits long and is up then", Guest: retrying("a", "0", "30s", "30", "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=1\nResult=success\n")},
+		{Name: "up for the second time", Want: reports.Failed, Says: []string{"(2 so far)"},
+			Guest: retrying("a", "1", "100ms", "1", "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\nResult=success\n")},
+		{Name: "waits longer than we", Guest: retrying("a", "1", "5min", "55", waits("a", "1"))},
+		{Name: "asks the internet", Guest: func(g *guesttest.Fake, e *check.Env) {
+			says(flappingScript, waits("unbound-anchor", "0"))(g, e)
+			g.On("systemctl", "show", guesttest.Rest).Prints("Id=unbound-anchor.service\nResult=exit-code\nExecMainStatus=1\n")
+		}},
 		lacks(flappingScript),
 	})
+}
+
+// waits is a unit between a failure and its next start.
+func waits(name, restarts string) string {
+	return "Id=" + name + ".service\nActiveState=activating\nSubState=auto-restart\nNRestarts=" + restarts + "\nResult=exit-code\n"
+}
+
+// retrying is a guest with such a unit, how long it is waited for, and what the
+// unit is then.
+func retrying(name, restarts, pause, limit, then string) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, e *check.Env) {
+		says(flappingScript, waits(name, restarts)+"RestartUSec="+pause+"\n\nId=b.service\nActiveState=active\nSubState=running\nNRestarts=0\nResult=success\n")(g, e)
+		g.On("sh", "-c", retryScript, "sh", limit, "5", name+".service", restarts).Prints(then)
+		g.Logs()
+	}
+}
+
+// A restart that has happened ends the wait; one that has not is waited for.
+func TestRetryScript(t *testing.T) {
+	dir := t.TempDir()
+	const unit = "Id=a.service\nNRestarts=%s\n\nId=b.service\nNRestarts=3\n"
+	program(t, dir, "sleep", "echo \"slept $1\"\necho 99.5 >"+dir+"/uptime\n")
+	put(t, dir, "uptime", "10.5\n")
+	program(t, dir, "systemctl", "cat "+dir+"/units\n")
+	for count, want := range map[string]string{"0": "slept 2\nslept 5\n", "1": "slept 5\n"} {
+		text := strings.Replace(unit, "%s", count, 1)
+		put(t, dir, "units", text)
+		script := "echo 10.5 >" + dir + "/uptime\n" + retryScript
+		if out := shell(t, script, dir, []string{"/proc/uptime", dir + "/uptime"}, "30", "5", "a.service", "0", "b.service", "2"); out != want+text {
+			t.Errorf("restarted %s times: %q, want %q", count, out, want+text)
+		}
+	}
 }
 
 func TestBootTime(t *testing.T) {
