@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"context"
+	"time"
 
 	"assay/suites/base"
 	"assay/suites/check"
@@ -17,6 +18,7 @@ var _ = check.Register(suite,
 	stays("listeners", "after an upgrade nothing but SSH and the network's own services listens to the outside", base.Listeners),
 )
 
+// stays is a check of base, asked again; the slowest waits a minute for restarts.
 func stays(name, title string, judge func(context.Context, *check.T) error) check.Check {
-	return check.Check{Name: name, Title: title, State: check.Upgraded, Run: judge}
+	return check.Check{Name: name, Title: title, State: check.Upgraded, Limit: 3 * time.Minute, Run: judge}
 }
