@@ -16,6 +16,7 @@ func TestTimeSync(t *testing.T) {
 		{Name: "fedora", Guest: says(timeScript, unit("chronyd", "loaded", "active", "enabled")+unit("systemd-timesyncd", "loaded", "inactive", "disabled"))},
 		{Name: "enabled, not up", Guest: says(timeScript, none+unit("systemd-timesyncd", "loaded", "inactive", "enabled"))},
 		{Name: "started by another", Guest: says(timeScript, none+unit("ntpd", "loaded", "active", "disabled"))},
+		{Name: "left to others", Want: reports.Skipped, Guest: says(timeScript, none+unit("systemd-timesyncd", "loaded", "inactive", "disabled"))},
 		{Name: "masked", Want: reports.Failed, Says: []string{"nothing keeps the clock right: systemd-timesyncd.service is masked"},
 			Guest: says(timeScript, none+unit("systemd-timesyncd", "masked", "inactive", "masked"))},
 		{Name: "all off", Want: reports.Failed, Says: []string{"chrony.service is disabled, systemd-timesyncd.service is masked"},
