@@ -361,6 +361,7 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 	m := &s.run.Image
 	m.OS, m.OSID, m.OSVersion, m.Kernel = f.OS, f.OSID, f.OSVersion, f.Kernel
 	m.OSTreeCommit, m.OSTreeVersion, m.OSTreeRef = f.OSTreeCommit, f.OSTreeVersion, f.OSTreeRef
+	s.imageDigest = f.ImageDigest
 	if m.Arch == "" {
 		m.Arch = f.Arch
 	}

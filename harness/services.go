@@ -12,8 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"assay/artifact"
 	"assay/fixtures/containers"
 	"assay/fixtures/registry"
+	"assay/fixtures/treeimage"
 	"assay/harness/network"
 	"assay/harness/trees"
 	"assay/suites/check"
@@ -89,13 +91,19 @@ func newServices(treeRepo, images string, log *slog.Logger) (*services, error) {
 // atGateway is a service's host and port as guests reach it.
 func atGateway(port int) string { return net.JoinHostPort(network.GatewayIP, strconv.Itoa(port)) }
 
-// address fills in where the trees are found.
-func (s *services) address(t *check.Trees) {
+// address fills in where the trees are found by a guest of that architecture.
+func (s *services) address(t *check.Trees, arch artifact.Arch) error {
 	base := "http://" + atGateway(updatesPort)
 	t.URL, t.Slow, t.Cut = base+"/repo", base+"/slow/", base+"/cut/"
-	if ti := s.images.images.Load(); ti != nil {
-		ti.name(t)
+	ti := s.images.images.Load()
+	if ti == nil {
+		return nil
 	}
+	images, err := treeimage.Images(ti.layout, goArch(arch))
+	if err == nil {
+		ti.name(t, images)
+	}
+	return err
 }
 
 // listen starts every service on a guest's network. They end with the network.

@@ -42,10 +42,12 @@ type session struct {
 	memory   *durations
 	states   *states
 	trees    *treeSource
-	tools    *tools // nil as long as nobody could ask
-	known    *known.List
-	exist    []reports.CaseID                   // all checks, chosen or not
-	own      map[reports.CaseID]usercheck.Check // the user's checks, packed
+	// imageDigest is that of the container image that the host was deployed from.
+	imageDigest string
+	tools       *tools // nil as long as nobody could ask
+	known       *known.List
+	exist       []reports.CaseID                   // all checks, chosen or not
+	own         map[reports.CaseID]usercheck.Check // the user's checks, packed
 
 	accel    accel.Kind
 	scale    float64

@@ -3,11 +3,13 @@ package harness
 import (
 	"net/http"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"assay/artifact"
 	"assay/fixtures/treeimage"
 	"assay/suites/check"
 )
@@ -15,7 +17,8 @@ import (
 // treeImages serves the tree's versions as container images.
 type treeImages struct {
 	*treeimage.Registry
-	tags []string // oldest first
+	layout string
+	tags   []string // oldest first
 }
 
 // Names of repositories in the registry: of the versions, and of whatever a host
@@ -34,7 +37,7 @@ func newTreeImages(layout string) (*treeImages, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &treeImages{r, tags}, nil
+	return &treeImages{r, layout, tags}, nil
 }
 
 func (ti *treeImages) newest() string { return ti.tags[len(ti.tags)-1] }
@@ -52,21 +55,55 @@ func (ti *treeImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ti.Registry.ServeHTTP(w, r)
 }
 
-// name fills in the images' names. Of images that were given the booted one is
-// known by its version; derived ones are all but the booted one.
-func (ti *treeImages) name(t *check.Trees) {
+// name fills in the images' names and what they are. Of images that were given the
+// booted one is known by its digest or label; derived ones are all but the booted one.
+func (ti *treeImages) name(t *check.Trees, images []treeimage.Image) {
 	t.ImageName, t.FollowImage = atGateway(imagesPort)+"/"+treeImagesName, atGateway(imagesPort)+"/"+followImagesName
-	full := func(tag string) string { return t.ImageName + ":" + tag }
-	if ti.newest() != t.Booted.Version || t.DerivedImages {
-		t.NewerImage = full(ti.newest())
+	add := func(i treeimage.Image) string {
+		name := t.ImageName + ":" + i.Tag
+		t.Images = append(t.Images, check.Tree{Image: name, Version: i.Version, Digest: i.Digest})
+		return name
 	}
-	older := slices.Index(ti.tags, t.Booted.Version)
+	last := len(images) - 1
+	booted := bootedImage(images, t.Booted)
 	if t.DerivedImages {
-		older = len(ti.tags) - 1
+		booted = last
 	}
-	for _, tag := range slices.Backward(ti.tags[:max(older, 0)]) {
-		t.OlderImages = append(t.OlderImages, full(tag))
+	if booted != last || t.DerivedImages {
+		t.NewerImage = add(images[last])
 	}
+	for _, i := range slices.Backward(images[:max(booted, 0)]) {
+		t.OlderImages = append(t.OlderImages, add(i))
+	}
+}
+
+// bootedImage is the index of the image that the host was deployed from, -1 if it
+// is none of them, or nothing tells which.
+func bootedImage(images []treeimage.Image, booted check.Tree) int {
+	for _, same := range []func(treeimage.Image) bool{
+		func(i treeimage.Image) bool { return i.Digest != "" && i.Digest == booted.Digest },
+		func(i treeimage.Image) bool { return i.Version != "" && i.Version == booted.Version },
+		func(i treeimage.Image) bool { return i.Version == "" && i.Tag == booted.Version },
+	} {
+		at := slices.IndexFunc(images, same)
+		if at >= 0 && !slices.ContainsFunc(images[at+1:], same) {
+			return at
+		}
+	}
+	return -1
+}
+
+// goArch is the name that images have for an architecture; that of a guest that
+// tells none is the host's.
+func goArch(a artifact.Arch) string {
+	names := map[artifact.Arch]string{artifact.X8664: "amd64", artifact.AArch64: "arm64"}
+	switch {
+	case names[a] != "":
+		return names[a]
+	case a == "":
+		return runtime.GOARCH
+	}
+	return string(a)
 }
 
 // servedImages are the images that guests find, which may be there later than

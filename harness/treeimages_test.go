@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"assay/fixtures/treeimage"
 	"assay/suites/check"
 )
 
@@ -67,21 +68,33 @@ func TestTagsOfTreeImages(t *testing.T) {
 // TestNamesOfTreeImages: which image is the newer one, and which are older.
 func TestNamesOfTreeImages(t *testing.T) {
 	const os, follow = "192.168.127.1:5001/assay/os:", "192.168.127.1:5001/assay/newest"
+	same := []treeimage.Image{{Tag: "1", Version: "1"}, {Tag: "2", Version: "2"}, {Tag: "3", Version: "3"}}
+	// Tags that are no versions, and a label that was never changed.
+	tagged := []treeimage.Image{{Tag: "v1", Version: "9", Digest: "sha256:1"}, {Tag: "v2", Version: "9", Digest: "sha256:2"}, {Tag: "v3", Digest: "sha256:3"}}
 	for _, c := range []struct {
-		booted  string
+		images  []treeimage.Image
+		booted  check.Tree
 		derived bool
 		newer   string
 		older   []string
 	}{
-		{booted: "2", newer: os + "3", older: []string{os + "1"}},
-		{booted: "3", older: []string{os + "2", os + "1"}},
-		{booted: "elsewhere", newer: os + "3"},
-		{booted: "", derived: true, newer: os + "3", older: []string{os + "2", os + "1"}},
+		{images: same, booted: check.Tree{Version: "2"}, newer: os + "3", older: []string{os + "1"}},
+		{images: same, booted: check.Tree{Version: "3"}, older: []string{os + "2", os + "1"}},
+		{images: same, booted: check.Tree{Version: "elsewhere", Digest: "sha256:9"}, newer: os + "3"},
+		{images: same, derived: true, newer: os + "3", older: []string{os + "2", os + "1"}},
+		{images: tagged, booted: check.Tree{Version: "9", Digest: "sha256:2"}, newer: os + "v3", older: []string{os + "v1"}},
+		{images: tagged, booted: check.Tree{Version: "9"}, newer: os + "v3"}, // nothing tells which
+		{images: tagged, booted: check.Tree{Digest: "sha256:3"}, older: []string{os + "v2", os + "v1"}},
 	} {
-		trees := check.Trees{Booted: check.Tree{Version: c.booted}, DerivedImages: c.derived}
-		(&treeImages{tags: []string{"1", "2", "3"}}).name(&trees)
+		trees := check.Trees{Booted: c.booted, DerivedImages: c.derived}
+		(&treeImages{}).name(&trees, c.images)
 		if trees.NewerImage != c.newer || !slices.Equal(trees.OlderImages, c.older) || trees.FollowImage != follow {
-			t.Errorf("booted %q: %+v", c.booted, trees)
+			t.Errorf("booted %v: %+v", c.booted, trees)
+		}
+		for _, i := range c.images {
+			if got := trees.OfImage(os + i.Tag); slices.Contains(append(c.older, c.newer), os+i.Tag) && (got.Version != i.Version || got.Digest != i.Digest) {
+				t.Errorf("booted %v: %+v, want %+v", c.booted, got, i)
+			}
 		}
 	}
 }

@@ -37,7 +37,7 @@ func newTreeSource(s *session) *treeSource {
 // checkUpdates reads what was given to upgrade to before anything boots.
 func checkUpdates(ctx context.Context, opt Options) error {
 	if opt.UpdateImage != "" {
-		if _, err := treeimage.Tags(opt.UpdateImage); err != nil {
+		if _, err := treeimage.Images(opt.UpdateImage, goArch("")); err != nil {
 			return &SelectionError{fmt.Sprintf("cannot use --update-image: %v", err)}
 		}
 	}
@@ -75,11 +75,16 @@ func (ts *treeSource) get(ctx context.Context) (*check.Trees, error) {
 	}
 	ts.tries++
 	got, err := ts.make(ctx)
+	if err == nil {
+		ts.s.mu.Lock()
+		arch := ts.s.run.Image.Arch
+		ts.s.mu.Unlock()
+		err = ts.s.services.address(got, arch)
+	}
 	if err != nil {
 		errors.As(err, &ts.none)
 		return nil, err
 	}
-	ts.s.services.address(got)
 	ts.got = got
 	return got, nil
 }
@@ -87,9 +92,9 @@ func (ts *treeSource) get(ctx context.Context) (*check.Trees, error) {
 func (ts *treeSource) readOrDerive(ctx context.Context) (*check.Trees, error) {
 	s := ts.s
 	s.mu.Lock()
-	m := s.run.Image
+	m, digest := s.run.Image, s.imageDigest
 	s.mu.Unlock()
-	booted := check.Tree{Ref: m.OSTreeRef, Commit: m.OSTreeCommit, Version: m.OSTreeVersion}
+	booted := check.Tree{Ref: m.OSTreeRef, Commit: m.OSTreeCommit, Version: m.OSTreeVersion, Digest: digest}
 	if booted.Commit == "" {
 		return nil, &noTreesError{errors.New("the image is no ostree host")}
 	}

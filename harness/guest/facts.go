@@ -19,6 +19,8 @@ type Facts struct {
 	OS, OSID, OSVersion string
 	// The booted ostree deployment: its commit, version and refspec.
 	OSTreeCommit, OSTreeVersion, OSTreeRef string
+	// ImageDigest is the digest of the container image that the commit was made of.
+	ImageDigest string
 }
 
 // factsScript prints sections that cannot be confused with their content: each
@@ -38,6 +40,7 @@ if [ -n "$root" ]; then
 	echo "c ${base%.*}"
 	sed -n 's/^\(refspec\|container-image-reference\)=/f /p' "$root.origin" 2>/dev/null | head -n 1
 	ostree show --repo=/ostree/repo --print-metadata-key=version "${base%.*}" 2>/dev/null | sed 's/^/v /'
+	ostree show --repo=/ostree/repo --print-metadata-key=ostree.manifest-digest "${base%.*}" 2>/dev/null | sed 's/^/d /'
 fi
 true`
 
@@ -70,6 +73,8 @@ func parseFacts(text string) (f Facts) {
 			f.OSTreeRef = value
 		case "v":
 			f.OSTreeVersion = strings.Trim(value, "'")
+		case "d":
+			f.ImageDigest = strings.Trim(value, "'")
 		}
 	}
 	return f

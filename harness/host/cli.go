@@ -113,9 +113,9 @@ func knows(args []string, said string) bool {
 
 // notYet is how tools speak of what they do not have.
 var notYet = regexp.MustCompile(`(?m)^(?:\S+: )?[Ee][Rr][Rr][Oo][Rr]:? .*(?:not implemented yet|not yet supported|not yet implemented|` +
-	// ostree that was built without them or runs without composefs, and bootc
-	// where systemd has none.
-	`[Ss]oft reboot not supported|does not support soft reboots)`)
+	// ostree that was built without them or runs without composefs, bootc where
+	// systemd has none, and ostree that was built without GPG.
+	`[Ss]oft reboot not supported|does not support soft reboots|GPG (?:feature is|has been) disabled (?:at|in a) build time)`)
 
 // failed is the error for an operation that failed: an *UnsupportedError where
 // the tool is too old for it, or says itself that it does not have it yet.

@@ -329,6 +329,9 @@ func TestTooOld(t *testing.T) {
 		{OSTree, unlock(UnlockOptions{Hotfix: true}), "error: No such file or directory\n", false},
 		{Bootc, upgrade(UpgradeOptions{SoftReboot: true}), "error: Upgrading: Soft rebooting: System does not support soft reboots\n", true},
 		{Bootc, upgrade(UpgradeOptions{SoftReboot: true}), "error: Upgrading: Preparing soft reboot: Failed to prepare soft-reboot: soft reboot not supported\n", true},
+		{OSTree, upgrade(UpgradeOptions{}), "error: 'ostree_repo_pull_with_options': GPG feature is disabled at build time\n", true},
+		{OSTree, upgrade(UpgradeOptions{}), "error: Commit 1: GPG feature is disabled in a build time\n", true},
+		{OSTree, upgrade(UpgradeOptions{}), "error: GPG verification enabled, but no signatures found\n", false},
 		{OSTree, pin(0, true), "Usage: x\n\nerror: Unknown \"admin\" subcommand 'pin'\n", true},
 	} {
 		g := guesttest.New(t)

@@ -196,6 +196,9 @@ type Trees struct {
 	FollowImage string   `json:"follow_image,omitempty"`
 	NewerImage  string   `json:"newer_image,omitempty"`
 	OlderImages []string `json:"older_images,omitempty"`
+	// Images are the trees of NewerImage and OlderImages, by their names: a tag
+	// is only a name, and an image's version is its label.
+	Images []Tree `json:"images,omitempty"`
 	// DerivedImages is Derived of the images; NoImages says why there are none, if
 	// the harness tried to derive some.
 	DerivedImages bool   `json:"derived_images,omitempty"`
@@ -249,11 +252,26 @@ type Registry struct {
 	Images map[string]string `json:"images"`
 }
 
-// Tree is an ostree commit.
+// Tree is an ostree commit, or a container image.
 type Tree struct {
-	Ref     string `json:"ref"`
-	Commit  string `json:"commit"`
+	Ref    string `json:"ref"`
+	Commit string `json:"commit"`
+	// Version is what the commit or the image's label says; empty for none.
 	Version string `json:"version"`
+	// Image is an image's name with its tag, Digest its manifest's as hosts tell
+	// it, with the algorithm; empty of a commit, Digest also where it is not known.
+	Image  string `json:"image,omitempty"`
+	Digest string `json:"digest,omitempty"`
+}
+
+// OfImage is the tree of NewerImage or one of OlderImages.
+func (t *Trees) OfImage(name string) Tree {
+	for _, i := range t.Images {
+		if i.Image == name {
+			return i
+		}
+	}
+	return Tree{Image: name}
 }
 
 // Identity is what must differ between two boots of one image.

@@ -74,14 +74,17 @@ func TestIs(t *testing.T) {
 		tree check.Tree
 		want bool
 	}{
-		"commit":         {host.Deployment{Checksum: hosttest.Sum('a')}, commit, true},
-		"cut short":      {host.Deployment{Checksum: hosttest.Sum('a')[:10]}, commit, true},
-		"layered":        {host.Deployment{Checksum: hosttest.Sum('b'), BaseChecksum: hosttest.Sum('a')}, commit, true},
-		"other commit":   {host.Deployment{Checksum: hosttest.Sum('b'), Version: "1"}, commit, false},
-		"image":          {host.Deployment{Checksum: hosttest.Sum('b'), Version: "1", Image: &host.Image{}}, commit, true},
-		"other image":    {host.Deployment{Checksum: hosttest.Sum('a'), Version: "2", Image: &host.Image{}}, commit, false},
-		"version alone":  {host.Deployment{Checksum: hosttest.Sum('b'), Version: "1"}, check.Tree{Version: "1"}, true},
-		"another of two": {host.Deployment{Version: "2"}, check.Tree{Version: "1"}, false},
+		"commit":          {host.Deployment{Checksum: hosttest.Sum('a')}, commit, true},
+		"cut short":       {host.Deployment{Checksum: hosttest.Sum('a')[:10]}, commit, true},
+		"layered":         {host.Deployment{Checksum: hosttest.Sum('b'), BaseChecksum: hosttest.Sum('a')}, commit, true},
+		"other commit":    {host.Deployment{Checksum: hosttest.Sum('b'), Version: "1"}, commit, false},
+		"image":           {host.Deployment{Checksum: hosttest.Sum('b'), Version: "1", Image: &host.Image{}}, commit, true},
+		"other image":     {host.Deployment{Checksum: hosttest.Sum('a'), Version: "2", Image: &host.Image{}}, commit, false},
+		"digest":          {host.Deployment{Version: "9", Image: &host.Image{Digest: "sha256:1"}}, check.Tree{Version: "9", Digest: "sha256:1"}, true},
+		"other digest":    {host.Deployment{Version: "9", Image: &host.Image{Digest: "sha256:1"}}, check.Tree{Version: "9", Digest: "sha256:2"}, false},
+		"digest not told": {host.Deployment{Version: "9", Image: &host.Image{}}, check.Tree{Version: "9", Digest: "sha256:2"}, true},
+		"version alone":   {host.Deployment{Checksum: hosttest.Sum('b'), Version: "1"}, check.Tree{Version: "1"}, true},
+		"another of two":  {host.Deployment{Version: "2"}, check.Tree{Version: "1"}, false},
 	} {
 		if Is(c.d, c.tree) != c.want {
 			t.Errorf("%s: want %t", name, c.want)

@@ -85,7 +85,15 @@ func (h Host) Reboot(ctx context.Context) error {
 func Describe(d host.Deployment) string { return describe(d.Version, base(d)) }
 
 // DescribeTree is Describe for a tree that is served.
-func DescribeTree(t check.Tree) string { return describe(t.Version, t.Commit) }
+func DescribeTree(t check.Tree) string {
+	switch {
+	case t.Image == "":
+		return describe(t.Version, t.Commit)
+	case t.Version == "":
+		return t.Image
+	}
+	return fmt.Sprintf("%s (%s)", t.Version, t.Image)
+}
 
 func describe(version, commit string) string {
 	const digits = 12

@@ -20,10 +20,10 @@ func Trees(t *check.T) (*check.Trees, error) {
 }
 
 // Newer is the update as the host's tool can have it. An image is known by its
-// version alone: it becomes another commit on each host.
+// digest or version: it becomes another commit on each host.
 func (h Host) Newer() check.Tree {
 	if h.Tool() == host.Bootc {
-		return check.Tree{Version: tag(h.t.Env.Trees.NewerImage)}
+		return h.t.Env.Trees.OfImage(h.t.Env.Trees.NewerImage)
 	}
 	return h.t.Env.Trees.Newer
 }
@@ -38,7 +38,7 @@ func (h Host) Older(n int) (check.Tree, error) {
 	if h.Tool() == host.Bootc {
 		older = nil
 		for _, image := range trees.OlderImages {
-			older = append(older, check.Tree{Version: tag(image)})
+			older = append(older, trees.OfImage(image))
 		}
 	}
 	if n >= len(older) {
@@ -121,16 +121,16 @@ func (h Host) Advance(ctx context.Context) error {
 // SetTo makes a tree that is served the next one to boot: by its checksum, or
 // as an image. Follow comes before it.
 func (h Host) SetTo(ctx context.Context, tree check.Tree) error {
-	trees, err := Trees(h.t)
-	if err != nil {
+	if _, err := Trees(h.t); err != nil {
 		return err
 	}
 	var out host.Outcome
+	var err error
 	if h.Tool() == host.Bootc {
 		if err := h.TrustImages(ctx); err != nil {
 			return err
 		}
-		out, err = h.Rebase(ctx, host.RebaseOptions{Target: trees.ImageName + ":" + tree.Version, Transport: "registry"})
+		out, err = h.Rebase(ctx, host.RebaseOptions{Target: tree.Image, Transport: "registry"})
 	} else {
 		out, err = h.Deploy(ctx, host.DeployOptions{Revision: tree.Commit})
 	}
@@ -183,8 +183,11 @@ func base(d host.Deployment) string {
 }
 
 // Is reports whether a deployment is of a tree. One of an image has a commit of
-// its own, so that its version counts.
+// its own, so that its digest counts, or where that is not told its version.
 func Is(d host.Deployment, tree check.Tree) bool {
+	if d.Image != nil && d.Image.Digest != "" && tree.Digest != "" {
+		return d.Image.Digest == tree.Digest
+	}
 	if d.Image != nil || tree.Commit == "" {
 		return d.Version == tree.Version
 	}

@@ -6,6 +6,7 @@ import (
 	"assay/harness/host"
 	"assay/harness/host/hosttest"
 	"assay/reports"
+	"assay/suites/deployments"
 	"assay/suites/suitetest"
 )
 
@@ -47,6 +48,8 @@ func TestInstall(t *testing.T) {
 		{Name: "rpm does not know it", Want: reports.Failed, Says: []string{"rpm -q does not know it in the running system"}, Guest: on(good(turns(q("assay-hello"), 1))...)},
 		{Name: "does not run", Want: reports.Failed, Says: []string{"its program does not run: not found"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
 		{Name: "another program", Want: reports.Failed, Says: []string{`prints "bye"`}, Guest: on(good(does("bye\n", "assay-hello"))...)},
+		{Name: "forbidden by the configuration", Want: reports.Skipped, Says: []string{"forbids layering (LockLayering)"},
+			Guest: on(good(does("true\n", "sh", "-c", deployments.LockScript, "sh"))...)},
 		noTool, noPackages,
 	}
 	suitetest.Run(t, "layering/rpm-ostree-install", fresh)

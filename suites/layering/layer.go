@@ -9,6 +9,7 @@ import (
 	"assay/harness/guest"
 	"assay/harness/host"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/probe"
 )
 
@@ -23,8 +24,17 @@ type layer struct {
 var tools = []host.Tool{host.RPMOSTree, host.AtomicHost}
 
 // begin finds the first of these tools, and makes sure that packages for these
-// purposes are served.
+// purposes are served and that the image is meant to be layered on.
 func begin(ctx context.Context, t *check.T, among []host.Tool, purposes ...string) (*layer, error) {
+	l, err := beginLocked(ctx, t, among, purposes...)
+	if err == nil {
+		err = deployments.MayLayer(ctx, t)
+	}
+	return l, err
+}
+
+// beginLocked is begin whether or not the image's configuration forbids layering.
+func beginLocked(ctx context.Context, t *check.T, among []host.Tool, purposes ...string) (*layer, error) {
 	found, err := host.Detect(ctx, t)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ func (l *layer) configure(ctx context.Context, key, value string) error {
 }
 
 func locked(ctx context.Context, t *check.T) error {
-	l, err := begin(ctx, t, overriders, hello)
+	l, err := beginLocked(ctx, t, overriders, hello)
 	if err != nil {
 		return err
 	}

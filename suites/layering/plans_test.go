@@ -11,6 +11,7 @@ import (
 	"assay/harness/host/hosttest"
 	"assay/reports"
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/suitetest"
 )
 
@@ -33,6 +34,7 @@ func with(tool host.Tool, all ...plan) func(*guesttest.Fake, *check.Env) {
 		env.Packages = served()
 		g.On("sh", "-c", asideScript, "sh")
 		g.On("sh", "-c", backScript, "sh")
+		g.On("sh", "-c", deployments.LockScript, "sh")
 		g.TakesFile(repoFile)
 		g.TakesFile(keyFile)
 		g.OnReboot(nil)

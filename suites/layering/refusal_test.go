@@ -87,3 +87,20 @@ func TestRepositoriesComeBack(t *testing.T) {
 	g.On("sh", "-c", backScript, "sh").Fails(errors.New("gone"))
 	(&layer{t: tt}).restore(t.Context()) // only noted
 }
+
+// TestInactiveRequestOnImages: where the host follows a container image,
+// rpm-ostree since 2026.1 takes a package of the base as an inactive request.
+func TestInactiveRequestOnImages(t *testing.T) {
+	image := changed(base(), func(d *host.Deployment) {
+		d.Image = &host.Image{Name: "q.test/os:1", Transport: "registry", Digest: "sha256:d"}
+	})
+	const said = "Inactive requests:\n  bash (already provided by bash-5.2-1.x86_64)\nStaging deployment... done\n"
+	good := func(of host.Deployment, said string) func(*guesttest.Fake, *check.Env) {
+		return on(tells(t, all(booted(of))), does("bash\n", "sh", "-c", inBaseScript, "sh"), does("", "rpm-ostree", "cleanup", "-p"), does(said, ask("install", "bash")...))
+	}
+	suitetest.Run(t, "layering/inactive-request", []suitetest.Case{
+		{Name: "listed", Want: reports.Skipped, Says: []string{"follows a container image"}, Guest: good(image, said)},
+		{Name: "not listed", Want: reports.Failed, Says: []string{"rpm-ostree accepts package bash"}, Guest: good(image, "Staging deployment... done\n")},
+		{Name: "no image", Want: reports.Failed, Says: []string{"rpm-ostree accepts package bash"}, Guest: good(base(), said)},
+	})
+}

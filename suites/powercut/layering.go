@@ -36,6 +36,9 @@ func layering(ctx context.Context, t *check.T) error {
 	if p == nil || p.Names[hello] == "" {
 		return check.Skipf("no packages are served to the guest")
 	}
+	if err := deployments.MayLayer(ctx, t); err != nil {
+		return err
+	}
 	if _, err := probe.Output(ctx, t, "sh", asideScript); err != nil {
 		return err
 	}

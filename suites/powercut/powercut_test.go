@@ -31,6 +31,7 @@ func well(h *dt.Host, env *check.Env) {
 	h.On("systemctl", "--no-block", "reboot").Fails(errLost)
 	h.On("sh", "-c", uptimeScript, "sh").Prints("0.00 0.00\n")
 	env.Packages = &check.Packages{UnsignedURL: "http://192.168.127.1:8001/unsigned/", Names: map[string]string{hello: "assay-hello"}}
+	h.On("sh", "-c", deployments.LockScript, "sh")
 	h.On("sh", "-c", asideScript, "sh")
 	h.TakesFile(repoFile)
 }
@@ -170,6 +171,9 @@ func TestTrees(t *testing.T) {
 func TestLayering(t *testing.T) {
 	suitetest.Run(t, "powercut/layering", []suitetest.Case{
 		{Name: "no packages", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, well, func(_ *dt.Host, env *check.Env) { env.Packages = nil })},
+		{Name: "forbidden by the configuration", Want: reports.Skipped, Says: []string{"forbids layering (LockLayering)"}, Guest: dt.Fresh(t, dt.Fedora, well, func(h *dt.Host, _ *check.Env) {
+			h.On("sh", "-c", deployments.LockScript, "sh").Prints("true\n")
+		})},
 		{Name: "layered already", Guest: dt.Fresh(t, dt.Fedora, well, underWay("powercut/layering"), func(h *dt.Host, _ *check.Env) {
 			h.Booted().Requested = []string{"assay-hello"}
 			h.Answer = dt.Refuses(dt.Install, `Package/capability 'assay-hello' is already requested`)

@@ -38,6 +38,7 @@ func TestUpgrade(t *testing.T) {
 		// The update's image is another release than the update's tree.
 		images := by(host.Bootc, func(_ *sim, h *deploymentstest.Host) {
 			h.Trees.NewerImage = h.Trees.ImageName + ":2"
+			h.Trees.Images = []check.Tree{{Image: h.Trees.NewerImage, Version: "2", Digest: "sha256:" + h.Trees.Newer.Commit}}
 			h.After = func(op deploymentstest.Op) {
 				if op == deploymentstest.Upgrade {
 					h.Deployments[0].Version = "2"

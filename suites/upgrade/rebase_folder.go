@@ -18,7 +18,10 @@ var _ = check.Register(suite, deployments.PerTool(check.Check{
 }, rebaseFolder, host.Bootc)...)
 
 // imageFolder is where the image is put. bootc reads it as another user.
-const imageFolder = "/var/tmp/assay-image"
+const (
+	imageFolder = "/var/tmp/assay-image"
+	folderTag   = "newer"
+)
 
 // folderScript copies image $1 of a plain-HTTP registry into folder $2 as an OCI
 // layout with tag $3. bootc has skopeo read it as an ordinary user.
@@ -36,8 +39,7 @@ func rebaseFolder(ctx context.Context, t *check.T, h deployments.Host) error {
 	if err := h.TrustImages(ctx); err != nil {
 		return err
 	}
-	newer := h.Newer()
-	r, err := probe.Run(ctx, t, 8*time.Minute, folderScript, trees.NewerImage, imageFolder, newer.Version)
+	r, err := probe.Run(ctx, t, 8*time.Minute, folderScript, trees.NewerImage, imageFolder, folderTag)
 	switch {
 	case err != nil:
 		return err
@@ -46,7 +48,9 @@ func rebaseFolder(ctx context.Context, t *check.T, h deployments.Host) error {
 	case !r.OK():
 		return notCopied(r)
 	}
-	err = switchTo(ctx, t, h, host.Image{Name: imageFolder + ":" + newer.Version, Transport: "oci"})
+	newer := h.Newer()
+	newer.Digest = "" // skopeo may have given it another form
+	err = switchTo(ctx, t, h, host.Image{Name: imageFolder + ":" + folderTag, Transport: "oci"}, newer)
 	var refused *host.RefusedError
 	if errors.As(err, &refused) {
 		switch refused.Reason {

@@ -24,12 +24,11 @@ func rebaseImage(ctx context.Context, t *check.T, h deployments.Host) error {
 	if err := h.TrustImages(ctx); err != nil {
 		return err
 	}
-	return switchTo(ctx, t, h, host.Image{Name: trees.NewerImage, Transport: "registry"})
+	return switchTo(ctx, t, h, host.Image{Name: trees.NewerImage, Transport: "registry"}, h.Newer())
 }
 
-// switchTo has the host switch to an image of the newer tree and reboot by
-// itself.
-func switchTo(ctx context.Context, t *check.T, h deployments.Host, to host.Image) error {
+// switchTo has the host switch to an image of a tree and reboot by itself.
+func switchTo(ctx context.Context, t *check.T, h deployments.Host, to host.Image, tree check.Tree) error {
 	before, _, err := h.Booted(ctx)
 	if err != nil {
 		return err
@@ -49,7 +48,7 @@ func switchTo(ctx context.Context, t *check.T, h deployments.Host, to host.Image
 	if err != nil {
 		return err
 	}
-	booted, err := h.Switched(ctx, before, h.Newer())
+	booted, err := h.Switched(ctx, before, tree)
 	if err != nil {
 		return err
 	}

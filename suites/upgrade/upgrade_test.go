@@ -340,12 +340,12 @@ func TestRebaseImage(t *testing.T) {
 	}
 	folder := func(exit int, said string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) {
-			h.On("sh", "-c", folderScript, "sh", served, imageFolder, "1.2").Exits(exit).Says(said)
+			h.On("sh", "-c", folderScript, "sh", served, imageFolder, folderTag).Exits(exit).Says(said)
 		}
 	}
 	for id, to := range map[reports.CaseID]host.Image{
 		"upgrade/rebase-bootc":        {Name: served, Transport: "registry"},
-		"upgrade/rebase-folder-bootc": {Name: imageFolder + ":1.2", Transport: "oci"},
+		"upgrade/rebase-folder-bootc": {Name: imageFolder + ":" + folderTag, Transport: "oci"},
 	} {
 		whole := folder(0, "")
 		suitetest.Run(t, id, []suitetest.Case{
@@ -431,6 +431,7 @@ func TestUnsigned(t *testing.T) {
 		{Name: "accepted", Want: reports.Failed, Says: []string{"accepts to upgrade to an unsigned tree"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Upgrade, dt.Said("done")))},
 		{Name: "for another reason", Want: reports.Failed, Says: []string{"does not say that this is why"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "something"))},
 		{Name: "unreachable", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "Connection refused"))},
+		{Name: "without GPG", Want: reports.Skipped, Says: []string{"built without GPG"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "'pull': GPG feature is disabled at build time"))},
 		{Name: "signed", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, func(_ *dt.Host, env *check.Env) { env.Trees.Signed = true })},
 		{Name: "staged all the same", Want: reports.Failed, Says: []string{"2 deployments after"}, Guest: dt.Fresh(t, dt.Fedora, dt.Then(dt.Upgrade, func(h *dt.Host) {
 			h.Deployments = append([]host.Deployment{h.Of(h.Trees.Newer, false)}, h.Deployments...)
@@ -546,4 +547,25 @@ func TestReserve(t *testing.T) {
 			t.Errorf("%v: %d, want %d", p, got, want)
 		}
 	}
+}
+
+// TestTagsThatAreNoVersions: a tag is only a name, and versions of an image may
+// have one label all; then the digest tells them apart.
+func TestTagsThatAreNoVersions(t *testing.T) {
+	labelled := func(h *dt.Host, env *check.Env) {
+		trees := h.Trees
+		trees.NewerImage, trees.OlderImages = trees.ImageName+":v2", []string{trees.ImageName + ":v0"}
+		trees.Images[0].Image, trees.Images[1].Image = trees.NewerImage, trees.OlderImages[0]
+		for _, of := range []*check.Tree{&trees.Booted, &trees.Newer, &trees.Older[0], &trees.Images[0], &trees.Images[1]} {
+			of.Version = "9"
+		}
+		h.Deployments[0].Version = "9"
+	}
+	suitetest.Run(t, "upgrade/bootc", []suitetest.Case{
+		{Name: "healthy", Guest: dt.Fresh(t, dt.Images, labelled)},
+		{Name: "stays in the old tree", Want: reports.Failed, Says: []string{"want 9 (192.168.127.1:5001/os:v2)"}, Guest: dt.Fresh(t, dt.Images, labelled, dt.Then(dt.Reboot, dt.Stays))},
+	})
+	suitetest.Run(t, "upgrade/from-previous", []suitetest.Case{
+		{Name: "healthy", Guest: dt.Fresh(t, dt.Images, labelled, func(_ *dt.Host, env *check.Env) { env.Trees.Derived, env.Trees.DerivedImages = false, false })},
+	})
 }

@@ -70,7 +70,9 @@ func Trees() *check.Trees {
 	return &check.Trees{URL: "http://192.168.127.1:8000/repo", Slow: "http://192.168.127.1:8000/slow/", Cut: "http://192.168.127.1:8000/cut/",
 		Ref: "os/stable", Booted: tree('b', "1"), Newer: tree('c', "1.2"), Older: []check.Tree{tree('a', "1.1")}, Derived: true,
 		ImageName: "192.168.127.1:5001/os", FollowImage: "192.168.127.1:5001/newest", NewerImage: "192.168.127.1:5001/os:1.2",
-		OlderImages: []string{"192.168.127.1:5001/os:1.1"}}
+		OlderImages: []string{"192.168.127.1:5001/os:1.1"},
+		Images: []check.Tree{{Image: "192.168.127.1:5001/os:1.2", Version: "1.2", Digest: "sha256:" + hosttest.Sum('c')},
+			{Image: "192.168.127.1:5001/os:1.1", Version: "1.1", Digest: "sha256:" + hosttest.Sum('a')}}}
 }
 
 // New plays a host that was just installed, with these tools.
@@ -265,7 +267,7 @@ func (h *Host) deploy(args []string, stages bool) guest.Result {
 	}
 	return h.work(Deploy, revision, func() string {
 		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer}, h.Trees.Older...) {
-			if t.Commit == revision || t.Version == revision || h.Trees.ImageName+":"+t.Version == revision || transport != "" && strings.HasSuffix(revision, ":"+t.Version) {
+			if t.Commit == revision || t.Version == revision || h.Trees.OfImage(revision).Digest == "sha256:"+t.Commit || transport == "oci" && t == h.Trees.Newer {
 				out := h.stage(t, stages)
 				if i := h.Deployments[0].Image; i != nil {
 					i.Name, i.Transport = revision, cmp.Or(transport, i.Transport)
