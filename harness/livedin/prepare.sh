@@ -1,5 +1,11 @@
 # Makes the marks and prints those that were made. $1 user, $2 a file in /etc,
 # $3 a file to edit, $4 a file in /var, $5 a unit.
+mkdir -p "$(dirname "$4")" && echo 'data of a user' >"$4" && echo var-data
+# An /etc that is thrown away at each boot, on purpose, keeps no mark (ostree's etc.transient).
+if grep -q '^[^ ]* [^ ]* [^ ]* [^ ]* /etc .*upperdir=/run/ostree/transient-etc' /proc/self/mountinfo; then
+	sync
+	exit 0
+fi
 # Two files in the home: random bytes and their digest, which look.sh compares. They
 # have no dot before their names, as what empties homes may pass over such.
 keep() {
@@ -9,7 +15,6 @@ keep() {
 if { id "$1" >/dev/null 2>&1 || useradd --create-home "$1" >&2; } && (keep "$1"); then echo user; fi
 echo 'color = own' >"$2" && chmod 0640 "$2" && echo own-etc-file
 if grep -qs '# assay-lived' "$3" || echo '# assay-lived' >>"$3"; then echo etc-edit; fi
-mkdir -p "$(dirname "$4")" && echo 'data of a user' >"$4" && echo var-data
 cat >"/etc/systemd/system/$5" <<UNIT
 [Unit]
 Description=a service of the administrator (assay)

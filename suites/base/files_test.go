@@ -10,12 +10,20 @@ import (
 )
 
 func TestUsrReadOnly(t *testing.T) {
+	usr := func(out, boot string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, env *check.Env) {
+			says(usrScript, out)(g, env)
+			g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints(boot)
+		}
+	}
 	suitetest.Run(t, "base/usr-read-only", []suitetest.Case{
 		{Name: "read-only", Guest: says(usrScript, "mount /usr /dev/vda3[/ostree/deploy/x/usr] ext4 ro,relatime\n")},
 		{Name: "sealed", Guest: says(usrScript, "mount / composefs erofs rw\n")},
 		{Name: "writable", Want: reports.Failed, Says: []string{"/usr, /usr/bin", "ext4 mounted on / with rw"},
-			Guest: says(usrScript, "written /usr\nwritten /usr/bin\nmount / /dev/vda3 ext4 rw,relatime\n")},
-		{Name: "writable at the next chance", Want: reports.Failed, Says: []string{"mounted read-write"}, Guest: says(usrScript, "mount / /dev/vda3 ext4 rw,relatime\n")},
+			Guest: usr("written /usr\nwritten /usr/bin\nmount / /dev/vda3 ext4 rw,relatime\n", "")},
+		{Name: "writable at the next chance", Want: reports.Failed, Says: []string{"mounted read-write"}, Guest: usr("mount / /dev/vda3 ext4 rw,relatime\n", "")},
+		{Name: "writable on purpose", Want: reports.Skipped, Says: []string{"root.transient"},
+			Guest: usr("written /usr\nmount / overlay overlay rw,upperdir=/run/ostree/.private/root/upper\n", "conf [root]\nconf transient = true\n")},
 		{Name: "no findmnt", Guest: says(usrScript, "")},
 	})
 }

@@ -22,12 +22,14 @@ type unlockable struct {
 	status [][]host.Deployment
 	unlock func(p *guesttest.Plan)
 	hotfix bool
+	boot   string // what prepare-root is configured to do
 }
 
 func (u unlockable) plan(t *testing.T) func(*guesttest.Fake, *check.Env) {
 	return func(g *guesttest.Fake, _ *check.Env) {
 		hosttest.PlanTools(g, host.OSTree)
 		hosttest.PlanStatus(t, g, host.OSTree, u.status...)
+		g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints(u.boot)
 		w := g.On("touch", deployments.UsrFile)
 		for i, exit := range u.writes {
 			if i > 0 {
@@ -75,6 +77,7 @@ func TestUnlock(t *testing.T) {
 	}
 	suitetest.Run(t, "base/unlock", []suitetest.Case{
 		{Name: "healthy", Guest: with(nil)},
+		{Name: "open on purpose", Want: reports.Skipped, Says: []string{"root.transient"}, Guest: with(func(u *unlockable) { u.writes, u.boot = []int{0}, "conf [root]\nconf transient=true\n" })},
 		{Name: "open before", Want: reports.Failed, Says: []string{"although nobody unlocked it"}, Guest: with(func(u *unlockable) { u.writes = []int{0} })},
 		{Name: "refused", Want: reports.Failed, Says: []string{"ostree admin unlock", "error: no overlayfs"}, Guest: with(func(u *unlockable) {
 			u.unlock = func(p *guesttest.Plan) { p.Exits(1).Says("error: no overlayfs\n") }

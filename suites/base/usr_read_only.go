@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/probe"
 )
 
@@ -38,6 +39,12 @@ func usrReadOnly(ctx context.Context, t *check.T) error {
 			target, fstype, options = f[1], f[3], f[4]
 		}
 	}
+	open := options != "" && !hasOption(options, "ro") && !sealedType(fstype)
+	if len(written) > 0 || open {
+		if err := deployments.RootKept(ctx, t); err != nil {
+			return err
+		}
+	}
 	if len(written) > 0 {
 		how := ""
 		if target != "" {
@@ -47,7 +54,7 @@ func usrReadOnly(ctx context.Context, t *check.T) error {
 	}
 	// Where nothing could be written for another reason than a read-only mount,
 	// the next remount would open it.
-	if options != "" && !hasOption(options, "ro") && !sealedType(fstype) {
+	if open {
 		return check.Failf("/usr is on a file system mounted read-write (%s on %s with %s)", fstype, target, options)
 	}
 	return nil

@@ -24,6 +24,26 @@ func Unlocker(ctx context.Context, t *check.T) (Host, error) {
 	return Host{}, check.Skipf("the image ships neither ostree nor bootc, which unlock /usr")
 }
 
+// RootKept is a skip where the image has its root, and /usr in it, take files
+// until the next boot. It is asked where /usr was seen to take one.
+func RootKept(ctx context.Context, g guest.Guest) error {
+	boot, err := host.ReadPrepareRoot(ctx, g)
+	if err == nil && boot.RootTransient {
+		err = check.Skipf("the image has all of its root take files until the next boot (root.transient in ostree's prepare-root.conf)")
+	}
+	return err
+}
+
+// EtcKept is a skip where the image throws /etc away at each boot. It is asked
+// where something in /etc is gone.
+func EtcKept(ctx context.Context, g guest.Guest) error {
+	boot, err := host.ReadPrepareRoot(ctx, g)
+	if err == nil && boot.EtcTransient {
+		err = check.Skipf("the image throws /etc away at each boot (etc.transient in ostree's prepare-root.conf)")
+	}
+	return err
+}
+
 // UsrFile is what WriteUsr puts into /usr.
 const UsrFile = "/usr/share/assay-unlocked"
 
@@ -42,6 +62,9 @@ func (h Host) Open(ctx context.Context, o host.UnlockOptions) error {
 		return err
 	}
 	if r.OK() {
+		if err := RootKept(ctx, h.t); err != nil {
+			return err
+		}
 		return check.Failf("/usr takes files although nobody unlocked it")
 	}
 	if _, err := h.Unlock(ctx, o); err != nil {

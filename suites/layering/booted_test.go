@@ -245,7 +245,9 @@ func TestUnlockRPM(t *testing.T) {
 	}
 	suitetest.Run(t, "layering/unlock-rpm", []suitetest.Case{
 		{Name: "healthy", Guest: on(good()...)},
-		{Name: "works when locked", Want: reports.Failed, Says: []string{"rpm -i works although nobody unlocked /usr"}, Guest: on(good(turns(install, 0))...)},
+		{Name: "works when locked", Want: reports.Failed, Says: []string{"rpm -i works although nobody unlocked /usr"}, Guest: on(good(turns(install, 0), does("", "sh", "-c", guesttest.Containing("prepare-root.conf")))...)},
+		{Name: "never locked on purpose", Want: reports.Skipped, Says: []string{"root.transient"},
+			Guest: on(good(turns(install, 0), does("conf [root]\nconf transient=1\n", "sh", "-c", guesttest.Containing("prepare-root.conf")))...)},
 		{Name: "fails when unlocked", Want: reports.Failed, Says: []string{"/usr is unlocked, and rpm -i fails: no space"}, Guest: on(good(fails(1, "no space\n", install...))...)},
 		{Name: "unlock fails", Want: reports.Failed, Guest: on(good(fails(1, "error: no\n", "ostree", "admin", "unlock"))...)},
 		{Name: "does not run", Want: reports.Failed, Says: []string{"its program does not run"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},

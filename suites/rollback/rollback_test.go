@@ -71,11 +71,19 @@ func TestTwice(t *testing.T) {
 	})
 }
 
+// boot plans what ostree's prepare-root is configured to do.
+func boot(conf string) dt.Change {
+	return func(h *dt.Host, _ *check.Env) {
+		h.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints(conf)
+	}
+}
+
 func TestOfARollback(t *testing.T) {
 	back := notes("etc=1\nvar=1\n")
 	suitetest.Run(t, "rollback/of-a-rollback", []suitetest.Case{
 		{Name: "healthy", Guest: dt.Lived(t, dt.Fedora, back)},
-		{Name: "etc lost", Want: reports.Failed, Says: []string{"made in the newer deployment, is gone"}, Guest: dt.Lived(t, dt.Plain, kept)},
+		{Name: "etc lost", Want: reports.Failed, Says: []string{"made in the newer deployment, is gone"}, Guest: dt.Lived(t, dt.Plain, kept, boot(""))},
+		{Name: "etc thrown away", Guest: dt.Lived(t, dt.Plain, kept, boot("conf [etc]\nconf transient=true\n"))},
 		{Name: "does not return", Want: reports.Failed, Says: []string{"is not the one of before"}, Guest: dt.Lived(t, dt.Plain, back, dt.Then(dt.Reboot, dt.Stays))},
 	})
 }

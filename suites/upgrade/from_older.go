@@ -102,6 +102,9 @@ func fromOlder(ctx context.Context, t *check.T, h deployments.Host, old check.Tr
 		return err
 	}
 	if text != changedDefault {
+		if err := deployments.EtcKept(ctx, t); err != nil {
+			return err
+		}
 		return check.Failf("%s was changed before an upgrade that brings another default, and holds %q after it", check.DerivedEtc, text)
 	}
 	return nil

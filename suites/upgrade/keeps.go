@@ -6,6 +6,7 @@ import (
 
 	"assay/harness/livedin"
 	"assay/suites/check"
+	"assay/suites/deployments"
 )
 
 // The marks of a user's life on the host, each a check of its own.
@@ -20,6 +21,11 @@ var _ = check.Register(suite,
 func keeps(mark livedin.Mark, name, title, lost string) check.Check {
 	return check.Check{Name: name, Title: title, State: check.Upgraded, Run: func(ctx context.Context, t *check.T) error {
 		if !slices.Contains(t.Env.Lived, mark) {
+			if mark != livedin.Data {
+				if err := deployments.EtcKept(ctx, t); err != nil {
+					return err
+				}
+			}
 			return check.Skipf("before the upgrade the guest could not get it: %s", lost)
 		}
 		left, err := livedin.Left(ctx, t)

@@ -258,8 +258,19 @@ func TestKeeps(t *testing.T) {
 			{Name: "lost", Want: reports.Failed, Says: []string{"gone after an upgrade"}, Guest: dt.Lived(t, dt.Plain, func(h *dt.Host, _ *check.Env) {
 				h.Marks = slices.DeleteFunc(h.Marks, func(m livedin.Mark) bool { return m == mark })
 			})},
-			{Name: "never made", Want: reports.Skipped, Guest: dt.Lived(t, dt.Plain, func(_ *dt.Host, env *check.Env) { env.Lived = nil })},
+			{Name: "never made", Want: reports.Skipped, Guest: dt.Lived(t, dt.Plain, func(h *dt.Host, env *check.Env) { env.Lived = nil; boot("")(h, env) })},
+			{Name: "thrown away", Want: reports.Skipped, Says: []string{map[bool]string{true: "could not get it", false: "throws /etc away"}[mark == livedin.Data]}, Guest: dt.Lived(t, dt.Plain, func(h *dt.Host, env *check.Env) {
+				env.Lived = nil
+				boot("conf [etc]\nconf transient=true\n")(h, env)
+			})},
 		})
+	}
+}
+
+// boot plans what ostree's prepare-root is configured to do.
+func boot(conf string) dt.Change {
+	return func(h *dt.Host, _ *check.Env) {
+		h.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints(conf)
 	}
 }
 
@@ -282,7 +293,8 @@ func TestFromOlder(t *testing.T) {
 		{Name: "plain", Guest: dt.Fresh(t, dt.Plain, edit)},
 		{Name: "no older", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, func(h *dt.Host, _ *check.Env) { h.Trees.Older = nil })},
 		{Name: "images", Guest: dt.Fresh(t, []host.Tool{host.Bootc})},
-		{Name: "overwritten", Want: reports.Failed, Says: []string{`holds "1.2" after it`}, Guest: dt.Fresh(t, dt.Fedora, edit, dt.Then(dt.Reboot, func(h *dt.Host) { h.HasFile(check.DerivedEtc, "1.2\n") }))},
+		{Name: "thrown away", Want: reports.Skipped, Says: []string{"throws /etc away"}, Guest: dt.Fresh(t, dt.Fedora, edit, boot("conf [etc]\nconf transient=true\n"), dt.Then(dt.Reboot, func(h *dt.Host) { h.HasFile(check.DerivedEtc, "1.2\n") }))},
+		{Name: "overwritten", Want: reports.Failed, Says: []string{`holds "1.2" after it`}, Guest: dt.Fresh(t, dt.Fedora, edit, boot(""), dt.Then(dt.Reboot, func(h *dt.Host) { h.HasFile(check.DerivedEtc, "1.2\n") }))},
 		{Name: "refused", Want: reports.Failed, Says: []string{"error: no"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Deploy, "no"))},
 	})
 	oldest := func(h *dt.Host, _ *check.Env) {
@@ -496,11 +508,12 @@ func TestNoSpace(t *testing.T) {
 			}
 		}
 	}
-	full := fill("/var/tmp/assay-full 4096\n")
+	full := fill("/var/tmp/assay-full 4096 ext2/ext3\n")
 	keeps := func(setting string) dt.Change {
 		return func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", reserveScript, "sh", hostRepo).Prints(setting) }
 	}
-	megabytes := fill("/var/tmp/assay-full 16777216\n")
+	megabytes := fill("/var/tmp/assay-full 16777216 ext2/ext3\n")
+	given := func(_ *dt.Host, env *check.Env) { env.Trees.Derived = false }
 	suitetest.Run(t, "upgrade/no-space", []suitetest.Case{
 		{Name: "healthy", Guest: dt.Fresh(t, dt.Fedora, full)},
 		{Name: "the default reserve", Guest: dt.Fresh(t, dt.Fedora, megabytes)},
@@ -509,7 +522,10 @@ func TestNoSpace(t *testing.T) {
 		{Name: "says something else", Want: reports.Failed, Says: []string{"does not say that this is why: error: oops"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "oops"), full)},
 		{Name: "claims success", Want: reports.Failed, Says: []string{"accepts to upgrade on a full disk"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Upgrade, dt.Said("done")), full)},
 		{Name: "never again", Want: reports.Failed, Says: []string{"No space left"}, Guest: dt.Fresh(t, dt.Fedora, dt.Refuse(dt.Upgrade, "No space left on device"), full)},
-		{Name: "not full", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, fill("/var/tmp/assay-full 99999999\n"))},
+		{Name: "not full", Want: reports.Errored, Fault: reports.FaultInfra, Guest: dt.Fresh(t, dt.Fedora, fill("/var/tmp/assay-full 99999999 ext2/ext3\n"))},
+		{Name: "btrfs", Want: reports.Failed, Says: []string{"accepts to upgrade on a full disk"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Upgrade, dt.Said("done")), fill("/var/tmp/assay-full 0 btrfs\n"), given)},
+		{Name: "btrfs that does not fill", Want: reports.Skipped, Says: []string{"could not be filled"}, Guest: dt.Fresh(t, dt.Fedora, fill("/var/tmp/assay-full 99999999 btrfs\n"), given)},
+		{Name: "btrfs and a small update", Want: reports.Skipped, Says: []string{"beside the metadata"}, Guest: dt.Fresh(t, dt.Fedora, fill("/var/tmp/assay-full 0 btrfs\n"))},
 		{Name: "no folder", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, full, func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", fillScript, guesttest.Rest).Exits(1) })},
 		{Name: "no fallocate", Want: reports.Skipped, Guest: dt.Fresh(t, dt.Fedora, full, func(h *dt.Host, _ *check.Env) { h.On("sh", "-c", fillScript, guesttest.Rest).Exits(127) })},
 	})
