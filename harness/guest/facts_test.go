@@ -9,7 +9,10 @@ import (
 
 func TestParseFacts(t *testing.T) {
 	sum := strings.Repeat("ab", 32)
-	got := parseFacts("m x86_64\nr 6.12.1\no PRETTY_NAME=\"Debian GNU/Linux 13\"\no ID=debian\no VERSION_ID='13'\no # c x\nc " + sum + "\nf origin:debian/x\nv '2026.2'\n")
+	got := parseFacts("m x86_64\nr 6.12.1\no PRETTY_NAME=\"Debian GNU/Linux 13\"\no ID=debian\no VERSION_ID='13'\no # c x\nc " + sum + "\nf origin:debian/x\nv '2026.2'\nd 'sha256:" + sum + "'\n")
+	if got.ImageDigest != "sha256:"+sum {
+		t.Errorf("digest %q", got.ImageDigest)
+	}
 	if got.Arch != "x86_64" || got.Kernel != "6.12.1" || got.OS != "Debian GNU/Linux 13" || got.OSID != "debian" || got.OSVersion != "13" ||
 		got.OSTreeCommit != sum || got.OSTreeRef != "origin:debian/x" || got.OSTreeVersion != "2026.2" {
 		t.Errorf("%+v", got)

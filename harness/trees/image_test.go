@@ -86,6 +86,10 @@ func TestDeriveImages(t *testing.T) {
 	if err != nil || strings.Join(tags, " ") != "9.1.assay.1 9.1.assay.2" {
 		t.Fatalf("%q, %v", tags, err)
 	}
+	// Their labels are their tags, so that a host tells the one as it is called.
+	if images, err := treeimage.Images(dir, "amd64"); err != nil || images[0].Version != tags[0] || images[1].Version != tags[1] || images[1].Digest == "" {
+		t.Errorf("%+v, %v", images, err)
+	}
 	type descriptor struct {
 		MediaType, Digest string
 		Size              int
