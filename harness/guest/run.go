@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -105,7 +106,7 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 			l.close(err)
 			continue
 		}
-		r := Result{Exit: exit, Signal: signal, Stdout: out.text(), Stderr: errs.text(), Truncated: out.full() || errs.full()}
+		r := Result{Exit: exit, Signal: signal, Stdout: out.text(), Stderr: sudoNoise.ReplaceAllString(errs.text(), ""), Truncated: out.full() || errs.full()}
 		switch {
 		case err == nil && clocks:
 			if err := s.clockSet(r); err != nil {
@@ -124,6 +125,10 @@ func (s *SSH) run(ctx context.Context, c Command) (Result, error) {
 		return r, s.transport(op, err)
 	}
 }
+
+// sudoNoise is what sudo says before every command on a host that cannot resolve
+// its own name. It is no word of the command's.
+var sudoNoise = regexp.MustCompile(`\A(?:sudo: unable to resolve host [^\n]*\n)+`)
 
 // checkCommand refuses what cannot be passed on faithfully.
 func checkCommand(c Command) error {

@@ -329,6 +329,23 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// TestSudoThatGrumbles: what sudo says of the host's own name is no command's word.
+func TestSudoThatGrumbles(t *testing.T) {
+	t.Parallel()
+	srv := guesttest.NewServer(t)
+	srv.On(func(e *guesttest.Exec) bool {
+		if !strings.HasSuffix(e.Line, " mark") {
+			return false
+		}
+		_, _ = io.WriteString(e.Stderr, "sudo: unable to resolve host assay: Name or service not known\nsudo: of its own\n")
+		return true
+	})
+	r, err := guest.Ask(t.Context(), await(t, srv.Config()), "mark")
+	if err != nil || r.Stderr != "sudo: of its own\n" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestNoRoot(t *testing.T) {
 	t.Parallel()
 	srv := guesttest.NewServer(t)
