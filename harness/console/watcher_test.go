@@ -350,8 +350,10 @@ func TestSaid(t *testing.T) {
 	if want := "A start job is running for /dev/dis…uid/dead (9s / no limit)"; w.Waiting() != want {
 		t.Errorf("%q, want %q", w.Waiting(), want)
 	}
-	if !write(".") || !write(".") || !write("host login: ") {
-		t.Error("a line that grows is no news")
+	for _, part := range []string{".", ".", "host login: "} {
+		if !write(part) {
+			t.Errorf("a line that grows by %q is no news", part)
+		}
 	}
 	if write("") || write("\r\n") && write("\r\n\r\n") {
 		t.Error("empty lines are news")
