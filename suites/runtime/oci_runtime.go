@@ -33,15 +33,17 @@ func ociRuntime(ctx context.Context, e engine.Engine) error {
 	if program == "" {
 		program = info.Runtime
 	}
-	if program == "" {
+	seen := program != ""
+	if !seen {
 		program = "the OCI runtime that it does not name" // podman 1 does not
 	} else if err := answers(ctx, e, info, program); err != nil {
 		return err
 	}
 	ref, err := e.Image(ctx, busybox)
 	if err != nil {
-		// Without a registry there is no container to start; the runtime itself was seen.
-		if _, known := e.Guest().Env.Registry.Images[busybox]; !known {
+		// Without a registry there is no container to start, and what was seen of the
+		// runtime itself has to do. Where that is nothing, err is a skip.
+		if _, known := e.Guest().Env.Registry.Images[busybox]; !known && seen {
 			return nil
 		}
 		return err

@@ -109,6 +109,10 @@ func TestOCIRuntime(t *testing.T) {
 		{Name: "no name, and starts nothing", Want: reports.Failed, Says: []string{"cannot start a container with the OCI runtime that it does not name"}, Guest: podman(
 			command("{}", "podman", "info", guesttest.Rest), broken("Error: no runc\n", "podman", "run", guesttest.Rest))},
 		{Name: "no registry", Guest: func(g *guesttest.Fake, e *check.Env) { podman(there)(g, e); e.Registry = check.Registry{} }},
+		{Name: "no name and no registry", Want: reports.Skipped, Says: []string{"no registry"}, Guest: func(g *guesttest.Fake, e *check.Env) {
+			podman(command("{}", "podman", "info", guesttest.Rest))(g, e)
+			e.Registry = check.Registry{}
+		}},
 		no,
 	})
 }
