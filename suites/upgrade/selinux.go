@@ -15,12 +15,22 @@ var _ = check.Register(suite, check.Check{
 	Name: "selinux", Title: "after an upgrade SELinux is as strict as its configuration says, and denied nothing", State: check.Upgraded, Run: selinux,
 })
 
-// selinuxScript prints how strict SELinux is, and how strict it is to be.
+// selinuxScript prints how strict SELinux is, and how strict it is to be. As in the
+// base suite, an image without SELinux has neither configuration nor policy; one that
+// has a policy and no configuration lost the latter, and runs without SELinux.
 const selinuxScript = `
-[ -f /etc/selinux/config ] || exit 127
+policy() {
+	for f in /etc/selinux/*/policy/policy.* /usr/etc/selinux/*/policy/policy.*; do [ -f "$f" ] && return 0; done
+	return 1
+}
+if [ ! -f /etc/selinux/config ]; then
+	policy || exit 127
+	echo 'noconfig=1'
+fi
 mode=$(getenforce 2>/dev/null) || mode=Disabled
 echo "mode=$mode"
-sed -n 's/^SELINUX=/configured=/p' /etc/selinux/config`
+[ -f /etc/selinux/config ] && sed -n 's/^SELINUX=/configured=/p' /etc/selinux/config
+exit 0`
 
 var denial = regexp.MustCompile(`avc:\s+denied`)
 
@@ -31,6 +41,8 @@ func selinux(ctx context.Context, t *check.T) error {
 	}
 	p := probe.Pairs(out)
 	switch {
+	case p["noconfig"] != "":
+		return check.FailWith(out, "after an upgrade there is an SELinux policy and no /etc/selinux/config, which puts it to use: SELinux is %s", p["mode"])
 	case p["configured"] == "disabled":
 		return check.Skipf("SELinux is disabled by configuration")
 	case !strings.EqualFold(p["mode"], p["configured"]):

@@ -1,7 +1,10 @@
 package upgrade
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"assay/harness/guest"
@@ -30,10 +33,38 @@ func TestSELinux(t *testing.T) {
 		{Name: "denied", Want: reports.Failed, Says: []string{"after an upgrade SELinux denied 1 things", `comm="sshd"`}, Guest: under(enforcing, avc+" permissive=0")},
 		{Name: "off", Want: reports.Failed, Says: []string{"SELinux is Disabled after an upgrade, and its configuration says enforcing"}, Guest: under("mode=Disabled\nconfigured=enforcing\n")},
 		{Name: "off on purpose", Want: reports.Skipped, Guest: under("mode=Disabled\nconfigured=disabled\n")},
+		{Name: "configuration lost", Want: reports.Failed, Says: []string{"no /etc/selinux/config", "SELinux is Disabled"}, Guest: under("noconfig=1\nmode=Disabled\n")},
 		{Name: "no policy", Want: reports.Skipped, Says: []string{"ships no SELinux policy"}, Guest: dt.Lived(t, dt.Plain, func(h *dt.Host, _ *check.Env) {
 			h.On("sh", "-c", selinuxScript, "sh").Exits(127)
 		})},
 	})
+}
+
+// A policy without its configuration is told; neither of them is no SELinux.
+func TestSELinuxScript(t *testing.T) {
+	dir := t.TempDir()
+	script := strings.NewReplacer("/etc/selinux", dir+"/etc/selinux", "/usr/etc/selinux", dir+"/usr/etc/selinux", "getenforce", "echo Enforcing").Replace(selinuxScript)
+	for _, step := range []struct {
+		add, want string
+		exit      int
+	}{
+		{"etc/selinux/semanage.conf", "", 127},
+		{"usr/etc/selinux/targeted/policy/policy.33", "noconfig=1\nmode=Enforcing\n", 0},
+		{"etc/selinux/config", "mode=Enforcing\nconfigured=enforcing\n", 0},
+	} {
+		at := filepath.Join(dir, step.add)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte("SELINUX=enforcing\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("sh", "-c", script)
+		out, _ := cmd.Output()
+		if string(out) != step.want || cmd.ProcessState.ExitCode() != step.exit {
+			t.Errorf("with %s: status %d, %q; want %d, %q", step.add, cmd.ProcessState.ExitCode(), out, step.exit, step.want)
+		}
+	}
 }
 
 func TestKeepsSELinux(t *testing.T) {
