@@ -127,7 +127,7 @@ func strayPrograms(ctx context.Context, t *check.T, raised []string, modes map[s
 	var stray, changed []string
 	for _, f := range raised {
 		actual, _, _ := strings.Cut(modes[f], " ")
-		said, judged := packaged[path.Base(f)]
+		said, judged := packaged[placeOf(f)]
 		switch {
 		case !owned[f]:
 			stray = append(stray, fmt.Sprintf("%s (%s)", f, modes[f]))
@@ -146,11 +146,25 @@ func strayPrograms(ctx context.Context, t *check.T, raised []string, modes map[s
 	return nil
 }
 
-// owners reads what ownerScript prints: the files of packages, and by base name
-// the setuid and setgid bits that rpm's packages have for them. By base name, as
-// folders move (/bin, /usr/sbin) and packages are not built again for that.
+// mergedFolder begins a path that a merged /usr, or a merged bin, gave another
+// beginning; packages are not built again for that.
+var mergedFolder = regexp.MustCompile(`^(?:/usr)?/(?:bin|sbin)/`)
+
+// placeOf is a path as it is compared with those of packages: the same for /sbin/x
+// and /usr/bin/x.
+func placeOf(name string) string {
+	if m := mergedFolder.FindString(name); m != "" {
+		return "/bin/" + name[len(m):]
+	}
+	return strings.TrimPrefix(name, "/usr")
+}
+
+// owners reads what ownerScript prints: the files of packages, and by their place
+// the setuid and setgid bits that rpm's packages have for them. Nothing is said of a
+// file whose mode one of its packages leaves to others.
 func owners(out string) (owned map[string]bool, packaged map[string]int64) {
 	owned, packaged = map[string]bool{}, map[string]int64{}
+	left := map[string]bool{}
 	for _, l := range probe.Lines(out) {
 		if name, ok := strings.CutPrefix(l, "owned "); ok {
 			owned[name] = true
@@ -160,9 +174,15 @@ func owners(out string) (owned map[string]bool, packaged map[string]int64) {
 		if len(f) != 4 || f[0] != "packaged" {
 			continue
 		}
+		place := placeOf(f[3])
 		if flags, err := strconv.ParseInt(f[2], 10, 64); err == nil && flags&verifiesMode != 0 {
-			packaged[path.Base(f[3])] |= raisedBits(f[1])
+			packaged[place] |= raisedBits(f[1])
+		} else {
+			left[place] = true
 		}
+	}
+	for place := range left {
+		delete(packaged, place)
 	}
 	return owned, packaged
 }

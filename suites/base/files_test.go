@@ -79,6 +79,14 @@ func TestFileModes(t *testing.T) {
 		{Name: "setgid by rpm, setuid by hand", Want: reports.Failed, Says: []string{"/usr/bin/game"},
 			Guest: owning("4755 f root games /usr/bin/game\n", "owned /usr/bin/game\npackaged 102755 4294967295 /usr/bin/game\n")},
 		{Name: "rpm leaves the mode to others", Guest: owning("4755 f root root /usr/bin/helper\n", "owned /usr/bin/helper\npackaged 100755 4294967231 /usr/bin/helper\n")},
+		{Name: "rpm leaves the mode to others, and has another file of that name", Guest: owning("4750 f root firejail /usr/bin/firejail\n",
+			"owned /usr/bin/firejail\npackaged 104750 4294967231 /usr/bin/firejail\npackaged 100644 4294967295 /usr/share/bash-completion/completions/firejail\n")},
+		{Name: "another file of that name is meant to be", Want: reports.Failed, Says: []string{"/usr/libexec/helper"},
+			Guest: owning("4755 f root root /usr/libexec/helper\n", "owned /usr/libexec/helper\npackaged 100755 4294967295 /usr/libexec/helper\npackaged 104755 4294967295 /usr/lib/x/helper\n")},
+		{Name: "one of two packages leaves the mode to others", Guest: owning("4755 f root root /usr/bin/helper\n",
+			"owned /usr/bin/helper\npackaged 100755 4294967295 /bin/helper\npackaged 100755 4294967231 /usr/sbin/helper\n")},
+		{Name: "not as rpm's package says, in a merged sbin", Want: reports.Failed, Says: []string{"/usr/bin/tool (4755"},
+			Guest: owning("4755 f root root /usr/bin/tool\n", "owned /usr/bin/tool\npackaged 100755 4294967295 /sbin/tool\n")},
 		{Name: "a package's", Guest: func(g *guesttest.Fake, e *check.Env) {
 			says(modeScript, "2755 f root x /usr/bin/game\n")(g, e)
 			says(ownerScript, "owned /usr/bin/game\n")(g, e)
