@@ -26,10 +26,13 @@ const (
 	waitingRestarts = 2
 	// settledRestarts is the same for a unit that is up at last.
 	settledRestarts = 3
-	// retryMargin is what a restart that is due takes to be counted, retryLimit
-	// what is waited for restarts at most, in all.
+	// retryMargin is what a restart that is due takes to be counted, on a KVM host,
+	// settleLimit what a unit has after that to come up or to fail again.
 	retryMargin = 5 * time.Second
-	retryLimit  = time.Minute
+	settleLimit = 30 * time.Second
+	// retryLimit is what is waited for restarts at most, in all: they come by the
+	// clock, however slow the guest is.
+	retryLimit = time.Minute
 )
 
 // flappingScript prints what is counted of every service in blocks. systemd
@@ -38,30 +41,33 @@ const flappingScript = `systemctl show --no-pager --property=Id,ActiveState,SubS
 
 // retryScript waits $1 seconds at most until every unit named, each followed by
 // its count of restarts, was restarted once more, gives it $2 seconds to fail
-// again, and prints them as flappingScript does.
+// again and at most $3 more to come up, and prints them as flappingScript does.
 const retryScript = `
 now() { cut -d. -f1 /proc/uptime; }
-end=$(($(now) + $1)) margin=$2
-shift 2
+end=$(($(now) + $1)) margin=$2 settle=$3
+shift 3
 units=
 for word in "$@"; do
 	case $word in *.service) units="$units $word" ;; esac
 done
-counts() { systemctl show --no-pager --property=Id,NRestarts $units; }
 pending() {
-	said=$(counts)
 	while [ $# -gt 1 ]; do
-		printf '%s\n' "$said" | ID="Id=$1" COUNT="NRestarts=$2" awk -v RS= '{
-			id = count = 0
-			for (i = 1; i <= NF; i++) { id += $i == ENVIRON["ID"]; count += $i == ENVIRON["COUNT"] }
-			if (id && count) found = 1
-		} END { exit !found }' && return 0
+		[ "$(systemctl show --no-pager --property=NRestarts "$1")" = "NRestarts=$2" ] && return 0
 		shift 2
+	done
+	return 1
+}
+starting() {
+	for unit in $units; do
+		[ "$(systemctl show --no-pager --property=ActiveState "$unit")" = ActiveState=activating ] || continue
+		case $(systemctl show --no-pager --property=SubState "$unit") in SubState=auto-restart*) ;; *) return 0 ;; esac
 	done
 	return 1
 }
 while [ "$(now)" -lt "$end" ] && pending "$@"; do sleep 2; done
 sleep "$margin"
+end=$(($(now) + settle))
+while [ "$(now)" -lt "$end" ] && starting; do sleep 2; done
 systemctl show --no-pager --property=Id,ActiveState,SubState,NRestarts,Result $units`
 
 // restartMessage is what systemd says of each automatic restart; the wording
@@ -155,8 +161,8 @@ func (u unitState) retries() bool {
 }
 
 // failingAgain looks once more at units that failed and wait for their next
-// start. One that comes up then lost a race at boot; one that waits again, or was
-// restarted before, is what the check is about.
+// start. One that comes up then lost a race at boot; one that waits again, still is
+// not up, or was restarted before, is what the check is about.
 func failingAgain(ctx context.Context, t *check.T, waiting []unitState) error {
 	ids := make([]string, len(waiting))
 	for i, u := range waiting {
@@ -176,7 +182,7 @@ func failingAgain(ctx context.Context, t *check.T, waiting []unitState) error {
 		}
 	}
 	pause = min(pause, retryLimit-retryMargin)
-	args = append([]string{seconds(pause + time.Second - 1), seconds(retryMargin)}, args...)
+	args = append([]string{seconds(pause + time.Second - 1), seconds(t.Scaled(retryMargin)), seconds(t.Scaled(settleLimit))}, args...)
 	out, err := probe.OutputWithin(ctx, t, 2*retryLimit, "systemctl", retryScript, args...)
 	if err != nil {
 		return err
@@ -184,7 +190,7 @@ func failingAgain(ctx context.Context, t *check.T, waiting []unitState) error {
 	var bad, said []string
 	for _, u := range unitStates(out) {
 		n, asked := before[u.id]
-		again := u.retries() || u.active == "failed"
+		again := u.retries() || u.active == "failed" || u.active == "activating"
 		if asked && u.restarts > n && (again || u.restarts >= waitingRestarts) {
 			bad = append(bad, u.id)
 			said = append(said, fmt.Sprintf("unit %s fails again after each restart (%d so far) and is %s (%s), result %s", u.id, u.restarts, u.active, u.sub, orUnknown(u.result)))

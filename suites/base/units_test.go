@@ -1,7 +1,6 @@
 package base
 
 import (
-	"strings"
 	"testing"
 
 	"assay/harness/guest"
@@ -104,6 +103,13 @@ func TestFlappingUnits(t *testing.T) {
 		{Name: "waits long and is up then", Guest: retrying("a", "0", "30s", "30", "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=1\nResult=success\n")},
 		{Name: "up for the second time", Want: reports.Failed, Says: []string{"(2 so far)"},
 			Guest: retrying("a", "1", "100ms", "1", "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\nResult=success\n")},
+		{Name: "started again and never up", Want: reports.Failed, Says: []string{"unit a.service fails again", "activating (start)"},
+			Guest: retrying("a", "0", "100ms", "1", "Id=a.service\nActiveState=activating\nSubState=start\nNRestarts=1\nResult=success\n")},
+		{Name: "gets more time on a slow guest", Guest: func(g *guesttest.Fake, e *check.Env) {
+			g.SetScale(10)
+			says(flappingScript, waits("a", "0")+"RestartUSec=30s\n")(g, e)
+			g.On("sh", "-c", retryScript, "sh", "30", "50", "300", "a.service", "0").Prints("Id=a.service\nActiveState=active\nSubState=running\nNRestarts=1\nResult=success\n")
+		}},
 		{Name: "waits longer than we", Guest: retrying("a", "1", "5min", "55", waits("a", "1"))},
 		{Name: "asks the internet", Guest: func(g *guesttest.Fake, e *check.Env) {
 			says(flappingScript, waits("unbound-anchor", "0"))(g, e)
@@ -123,24 +129,37 @@ func waits(name, restarts string) string {
 func retrying(name, restarts, pause, limit, then string) func(*guesttest.Fake, *check.Env) {
 	return func(g *guesttest.Fake, e *check.Env) {
 		says(flappingScript, waits(name, restarts)+"RestartUSec="+pause+"\n\nId=b.service\nActiveState=active\nSubState=running\nNRestarts=0\nResult=success\n")(g, e)
-		g.On("sh", "-c", retryScript, "sh", limit, "5", name+".service", restarts).Prints(then)
+		g.On("sh", "-c", retryScript, "sh", limit, "5", "30", name+".service", restarts).Prints(then)
 		g.Logs()
 	}
 }
 
-// A restart that has happened ends the wait; one that has not is waited for.
+// A restart that has happened ends the wait; one that has not is waited for, and so
+// is a start that has no end yet. No awk is needed.
 func TestRetryScript(t *testing.T) {
 	dir := t.TempDir()
-	const unit = "Id=a.service\nNRestarts=%s\n\nId=b.service\nNRestarts=3\n"
-	program(t, dir, "sleep", "echo \"slept $1\"\necho 99.5 >"+dir+"/uptime\n")
-	put(t, dir, "uptime", "10.5\n")
-	program(t, dir, "systemctl", "cat "+dir+"/units\n")
-	for count, want := range map[string]string{"0": "slept 2\nslept 5\n", "1": "slept 5\n"} {
-		text := strings.Replace(unit, "%s", count, 1)
-		put(t, dir, "units", text)
+	program(t, dir, "awk", "exit 127\n")
+	program(t, dir, "sleep", "echo \"slept $1\"\n[ $1 = 2 ] && echo 99.5 >"+dir+"/uptime\nexit 0\n")
+	program(t, dir, "systemctl", `case "$*" in
+*--property=NRestarts*a.service) cat `+dir+`/count ;;
+*--property=NRestarts*) echo NRestarts=3 ;;
+*--property=ActiveState*a.service) cut -d' ' -f1 `+dir+`/state ;;
+*--property=ActiveState*) echo ActiveState=active ;;
+*--property=SubState*) cut -d' ' -f2 `+dir+`/state ;;
+*) echo the units ;;
+esac
+`)
+	for _, c := range []struct{ count, state, want string }{
+		{"0", "ActiveState=activating SubState=auto-restart", "slept 2\nslept 5\n"},
+		{"1", "ActiveState=active SubState=running", "slept 5\n"},
+		{"1", "ActiveState=activating SubState=auto-restart-queued", "slept 5\n"},
+		{"1", "ActiveState=activating SubState=start", "slept 5\nslept 2\n"},
+	} {
+		put(t, dir, "count", "NRestarts="+c.count+"\n")
+		put(t, dir, "state", c.state+"\n")
 		script := "echo 10.5 >" + dir + "/uptime\n" + retryScript
-		if out := shell(t, script, dir, []string{"/proc/uptime", dir + "/uptime"}, "30", "5", "a.service", "0", "b.service", "2"); out != want+text {
-			t.Errorf("restarted %s times: %q, want %q", count, out, want+text)
+		if out := shell(t, script, dir, []string{"/proc/uptime", dir + "/uptime"}, "30", "5", "30", "a.service", "0", "b.service", "2"); out != c.want+"the units\n" {
+			t.Errorf("restarted %s times and %s: %q, want %q", c.count, c.state, out, c.want)
 		}
 	}
 }
