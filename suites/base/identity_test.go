@@ -95,7 +95,7 @@ done <"$f"
 `)
 	put(t, dir, "etc/ssh/sshd_config", "Include "+dir+"/etc/ssh/sshd_config.d/*.conf\nPermitRootLogin yes\n")
 	put(t, dir, "etc/ssh/sshd_config.d/60-own.conf", "UseDNS no\n")
-	roots := []string{"/usr/sbin/sshd", "/nowhere/sshd", "/etc/ssh", dir + "/etc/ssh", "/usr$f", dir + "/usr${f#" + dir + "}", `sshd_config\.d/#$tmp/d/#g;s`, `sshd_config\.d/#$tmp/d/#g;s`}
+	roots := []string{"/usr/sbin/sshd", "/nowhere/sshd", "/etc/ssh", dir + "/etc/ssh", "/usr$f", dir + "/usr${f#" + dir + "}", `sshd_config\.d/#$tmp/d/#g;s`, `sshd_config\.d/#$tmp/d/#g;s`, "/etc/cloud/", dir + "/etc/cloud/"}
 	const own = "UseDNS no\nPermitRootLogin yes\n"
 	if out := shell(t, sshdScript, dir+"/bin", roots); out != own {
 		t.Errorf("without a seed's file: %q", out)
@@ -108,6 +108,20 @@ done <"$f"
 	put(t, dir, "usr/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n")
 	if out, want := shell(t, sshdScript, dir+"/bin", roots), seeded+"seedless-PasswordAuthentication yes\nseedless-UseDNS no\nseedless-PermitRootLogin yes\n"; out != want {
 		t.Errorf("with one of the tree's, too: %q, want %q", out, want)
+	}
+	for n, c := range []struct{ name, line, want string }{
+		{"cloud.cfg", "ssh_pwauth:   false # as ever", "seedless-PasswordAuthentication no\n"},
+		{"cloud.cfg.d/10_on.cfg", "ssh_pwauth: True", ""},
+		{"cloud.cfg.d/20_off.cfg", "users: []\nssh_pwauth: 'No'", "seedless-PasswordAuthentication no\n"},
+		{"cloud.cfg.d/30_zero.cfg", "ssh_pwauth: 0", "seedless-PasswordAuthentication no\n"},
+		{"cloud.cfg.d/40_as_it_is.cfg", "ssh_pwauth: unchanged", ""},
+		{"cloud.cfg.d/50_not_read", "ssh_pwauth: no", ""},
+	} {
+		put(t, dir, "etc/cloud/"+c.name, c.line+"\n")
+		want := seeded + c.want + "seedless-PasswordAuthentication yes\nseedless-UseDNS no\nseedless-PermitRootLogin yes\n"
+		if out := shell(t, sshdScript, dir+"/bin", roots); out != want {
+			t.Errorf("%d, %s: %q, want %q", n, c.line, out, want)
+		}
 	}
 }
 

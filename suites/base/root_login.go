@@ -13,9 +13,11 @@ var _ = check.Register(suite, check.Check{
 })
 
 // sshdScript prints the server's settings as they hold for root coming from
-// elsewhere, and once more as if cloud-init had written none; 192.0.2.1 is an
-// address kept for documentation. A file of cloud-init's that the tree ships is
-// the image's own.
+// elsewhere, and once more as if the seed had said nothing of passwords; 192.0.2.1 is
+// an address kept for documentation. A file of cloud-init's that the tree ships is
+// the image's own, and so is what cloud-init writes because the image's configuration
+// turns passwords off: of several files that say so, the last counts. Source:
+// cloud-init, cloudinit/util.py (read_conf_with_confd, is_false).
 const sshdScript = `
 for s in sshd /usr/sbin/sshd /usr/lib/ssh/sshd; do command -v "$s" >/dev/null 2>&1 && break; s=; done
 [ -n "$s" ] || exit 127
@@ -30,10 +32,14 @@ tmp=$(mktemp -d) || exit 0
 trap 'rm -rf "$tmp"' EXIT
 here() { sed "/^[ \t]*[Ii][Nn][Cc][Ll][Uu][Dd][Ee][ \t]/{s#/etc/ssh/sshd_config\.d/#$tmp/d/#g;s#\([ \t]\)sshd_config\.d/#\1$tmp/d/#g;}" "$1"; }
 mkdir "$tmp/d"
+pwauth=$(for f in /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d/*.cfg; do
+	[ -f "$f" ] && sed -n 's/^ssh_pwauth:[[:space:]]*//p' "$f"
+done | tail -n 1 | sed "s/[[:space:]]*\(#.*\)\{0,1\}\$//;s/[\"']//g" | tr A-Z a-z)
+case $pwauth in false|no|off|0) echo 'PasswordAuthentication no' >"$tmp/d/${seed##*/}" ;; esac
 for f in /etc/ssh/sshd_config.d/*; do
 	tree=/usr$f
 	[ "$f" = "$seed" ] && { [ -f "$tree" ] || continue; f=$tree; }
-	[ -f "$f" ] && here "$f" >"$tmp/d/${f##*/}"
+	[ -f "$f" ] && here "$f" >>"$tmp/d/${f##*/}"
 done
 here "$main" >"$tmp/main"
 if said=$(ask -f "$tmp/main" 2>/dev/null); then echo "$said" | sed 's/^/seedless-/'; fi
