@@ -14,5 +14,5 @@ import (
 // its own.
 var _ = check.Register(suite, check.Check{
 	Name: "ostree-repository", Title: "every object of the ostree repository that the image ships is what its checksum says",
-	Tools: []host.Tool{host.OSTree}, Isolated: true, Labels: []string{"slow"}, Limit: 6 * time.Minute, Run: deployments.Sound,
+	Tools: []host.Tool{host.OSTree}, Isolated: true, Labels: []string{"slow"}, Limit: 10 * time.Minute, Run: deployments.Sound,
 })

@@ -66,6 +66,17 @@ func TestOSTreeRepository(t *testing.T) {
 				imported(with("Verifying\n", otherBytes), "imported\n")(f, e)
 				says(deployments.PackagedScript, "of /usr/bin/foo ..5....T.    /usr/bin/foo\n")(f, e)
 			}},
+		{Name: "file of an imported image that is not compared in time", Want: reports.Skipped, Says: []string{"longer than 1m0s: rpm -Vf --nodeps --noscripts /usr/bin/foo", object},
+			Guest: func(f *guesttest.Fake, e *check.Env) {
+				imported(with("Verifying\n", otherBytes), "imported\n")(f, e)
+				says(deployments.PackagedScript, "cut rpm -Vf --nodeps --noscripts /usr/bin/foo\n")(f, e)
+			}},
+		{Name: "file of an imported image on a slow guest", Want: reports.Failed, Says: []string{"/usr/bin/foo is damaged"},
+			Guest: func(f *guesttest.Fake, e *check.Env) {
+				imported(with("Verifying\n", otherBytes), "imported\n")(f, e)
+				f.SetScale(10)
+				f.On("sh", "-c", deployments.PackagedScript, "sh", guesttest.Any, guesttest.Any, "600").Prints("cut find /sysroot\nof /usr/bin/foo ..5....T.    /usr/bin/foo\n")
+			}},
 		{Name: "object missing", Want: reports.Failed, Says: []string{"object " + object + ".file of the deployed commit " + booted.Checksum + " is missing"},
 			Guest: with("Verifying\n", missing(hosttest.Sum('9'), booted.Checksum)+corrupt)},
 		{Name: "object of a layer missing", Guest: with("Verifying\n", missing(hosttest.Sum('9'))+corrupt)},
