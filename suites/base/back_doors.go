@@ -19,8 +19,31 @@ var _ = check.Register(suite, check.Check{
 // authorized keys ("key ACCOUNT FILE LINE"), accounts that are root ("root
 // ACCOUNT"), what sudo lets an account of no group do ("sudo LINE"), and how
 // services start ("unit ..." in blocks). A file of keys may serve several
-// accounts; the first is named.
+// accounts; the first is named. Beside the usual files of keys are those that sshd
+// names, when it can be asked: with %h, %u, %U and %% in them, and relative to the
+// home folder. Source: sshd_config(5), AuthorizedKeysFile and TOKENS.
 const doorScript = `
+named=
+for s in sshd /usr/sbin/sshd /usr/lib/ssh/sshd; do
+	s=$(command -v "$s") || continue
+	named=$("$s" -T -C user=root,host=client.example,addr=192.0.2.1 2>/dev/null |
+		sed -n 's/^[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Ee][Dd][Kk][Ee][Yy][Ss][Ff][Ii][Ll][Ee] //p')
+	break
+done
+keyfile() {
+	rest=$1 file=
+	while :; do
+		case $rest in *%*) file=$file${rest%%\%*} rest=${rest#*%} ;; *) file=$file$rest; break ;; esac
+		case $rest in h*) file=$file${home%/} ;; u*) file=$file$name ;; U*) file=$file$uid ;; %*) file=$file% ;; esac
+		rest=${rest#?}
+	done
+	case $file in /*) ;; *) file=${home%/}/$file ;; esac
+}
+keys() {
+	while IFS= read -r line || [ -n "$line" ]; do
+		case ${line#"${line%%[! $tab]*}"} in ''|'#'*) ;; *) printf 'key %s %s %s\n' "$name" "$1" "$line" ;; esac
+	done <"$1"
+}
 accounts() { getent passwd 2>/dev/null || cat /etc/passwd; }
 tab=$(printf '\t')
 accounts | while IFS=: read -r name _ uid _ _ home _; do
@@ -28,11 +51,15 @@ accounts | while IFS=: read -r name _ uid _ _ home _; do
 	[ "$uid" = 0 ] && echo "root $name"
 	for f in "${home%/}"/.ssh/authorized_keys "${home%/}"/.ssh/authorized_keys2 "${home%/}"/.ssh/authorized_keys.d/* \
 		/etc/ssh/authorized_keys/"$name" /etc/ssh/authorized_keys.d/"$name"; do
-		[ -f "$f" ] || continue
-		while IFS= read -r line || [ -n "$line" ]; do
-			case ${line#"${line%%[! $tab]*}"} in ''|'#'*) ;; *) printf 'key %s %s %s\n' "$name" "$f" "$line" ;; esac
-		done <"$f"
+		[ -f "$f" ] && keys "$f"
 	done
+	set -f
+	for f in $named; do
+		case $f in none|.ssh/authorized_keys|.ssh/authorized_keys2|%h/.ssh/authorized_keys) continue ;; esac
+		keyfile "$f"
+		[ -f "$file" ] && keys "$file"
+	done
+	set +f
 done
 if command -v sudo >/dev/null 2>&1; then
 	LC_ALL=C sudo -n -l -U nobody 2>/dev/null | sed 's/^/sudo /'
@@ -135,7 +162,47 @@ func sudoForAll(lines []string) (bad []string) {
 var (
 	autologin = regexp.MustCompile(`getty\b.*\s(?:--autologin(?:=|\s+)|-a\s*)([^\s;-]\S*)`)
 	unitBlock = regexp.MustCompile(`(?m)^unit `)
+	// trusted is a login that is told that the user is known already: -f among
+	// login's own options, or those that agetty gives it. systemctl may or may not
+	// quote what belongs together; a path after -f is agetty's, a file to show.
+	trusted = regexp.MustCompile(`(?:getty\b.*\s(?:-o|--login-options)[=\s]*|/login\s+)["']?(?:-[A-Za-z]+\s+)*-[A-Za-z]*f[A-Za-z]*\s+(?:--\s+)?["']?([^\s/"';-][^\s"';]*)`)
+	// promptless is an agetty that asks for no name, as login then does, and
+	// otherLogin what it starts in login's place.
+	promptless = regexp.MustCompile(`getty\b.*\s(?:--skip-login|-n)\s`)
+	otherLogin = regexp.MustCompile(`getty\b.*\s(?:--login-program|-l)[=\s]*["']?(/[^\s"';]+)`)
+	// unitProgram is what a unit starts, bareShell a shell that does so, and wrapped
+	// one that starts a program which asks who is there.
+	unitProgram = regexp.MustCompile(`path=(\S+)`)
+	bareShell   = regexp.MustCompile(`/((ba|da|z|k|mk|c|tc|fi|a)?sh|rbash|busybox)$`)
+	wrapped     = regexp.MustCompile(`\s-\w*c\s.*[\s/"'](\w*getty|(su)?login)\b|/busybox\s+(getty|login|sulogin)\b`)
 )
+
+// openConsole is how a console's command lets people in without asking who they
+// are, if it does. agetty's -n alone does not: login asks then.
+func openConsole(command string) string {
+	var program string
+	if m := unitProgram.FindStringSubmatch(command); m != nil {
+		program = m[1]
+	}
+	if m := autologin.FindStringSubmatch(command); m != nil {
+		return fmt.Sprintf("logs %s in without asking for a password (autologin of agetty)", m[1])
+	}
+	if m := trusted.FindStringSubmatch(command); m != nil {
+		return fmt.Sprintf("logs %s in without asking for a password (login -f)", m[1])
+	}
+	if m := otherLogin.FindStringSubmatch(command); m != nil && promptless.MatchString(command) && !asksWho(m[1]) {
+		return fmt.Sprintf("gives whoever is at the console %s, and asks for no name (--skip-login of agetty)", m[1])
+	}
+	if bareShell.MatchString(program) && !wrapped.MatchString(command) {
+		return fmt.Sprintf("gives whoever is at the console a shell (%s)", program)
+	}
+	return ""
+}
+
+// asksWho reports whether a program is one that asks for a name or a password.
+func asksWho(program string) bool {
+	return strings.HasSuffix(program, "/login") || strings.HasSuffix(program, "/sulogin")
+}
 
 // openConsoles are consoles that run, or will at the next boot, and ask nobody
 // who they are.
@@ -150,8 +217,8 @@ func openConsoles(out string) (bad []string) {
 		}
 		if p["Id"] == "debug-shell.service" {
 			bad = append(bad, "debug-shell.service gives whoever is at the console a root shell; disable it")
-		} else if m := autologin.FindStringSubmatch(p["ExecStart"]); m != nil {
-			bad = append(bad, fmt.Sprintf("unit %s logs %s in without asking for a password (autologin of agetty)", p["Id"], m[1]))
+		} else if how := openConsole(p["ExecStart"]); how != "" {
+			bad = append(bad, fmt.Sprintf("unit %s %s", p["Id"], how))
 		}
 	}
 	return bad
