@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"sync"
 
 	"assay/suites/check"
 )
@@ -39,22 +38,30 @@ type ahead struct {
 	made [needs]chan struct{}
 }
 
-// makeAhead begins to make what the jobs need, as one of wg.
-func (s *session) makeAhead(ctx context.Context, wg *sync.WaitGroup, jobs []job) *ahead {
-	a := &ahead{needOf: s.needOf}
+func newAhead(needOf func(job) need) *ahead {
+	a := &ahead{needOf: needOf}
 	for n := range a.made {
 		a.made[n] = make(chan struct{})
 	}
 	close(a.made[needsNothing])
-	wg.Go(func() {
-		defer close(a.made[needsUpgraded])
-		if s.makeTrees(ctx, jobs, a.made[needsTrees]) && slices.ContainsFunc(jobs, func(j job) bool { return s.needOf(j) == needsUpgraded }) {
-			if _, err := s.states.get(ctx, check.Upgraded); err != nil {
-				s.opt.Log.Debug("no state made ahead", "state", check.Upgraded, "err", err)
-			}
-		}
-	})
 	return a
+}
+
+// skip leaves everything to the jobs that ask.
+func (a *ahead) skip() {
+	for n := needsTrees; n < needs; n++ {
+		close(a.made[n])
+	}
+}
+
+// makeAhead makes what the jobs need.
+func (s *session) makeAhead(ctx context.Context, a *ahead, jobs []job) {
+	defer close(a.made[needsUpgraded])
+	if s.makeTrees(ctx, jobs, a.made[needsTrees]) && slices.ContainsFunc(jobs, func(j job) bool { return s.needOf(j) == needsUpgraded }) {
+		if _, err := s.states.get(ctx, check.Upgraded); err != nil {
+			s.opt.Log.Debug("no state made ahead", "state", check.Upgraded, "err", err)
+		}
+	}
 }
 
 // makeTrees makes the trees if a job asks for them, and reports that nothing

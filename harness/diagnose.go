@@ -64,13 +64,12 @@ func Checks() (all []check.Registered) {
 // consoleFaults are findings that do not stop a boot and are no check's of a
 // suite: they fail bootConsole. Hangs are not among them: a starved host
 // causes those.
-var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError, console.DeviceError}
+var consoleFaults = []console.Kind{console.OutOfMemory, console.OrderingCycle, console.IOError}
 
 // hostsDoing reports a finding of a boot that came up all the same, and that the
-// host is likelier to have caused than the image: its disks, or an emulator that
-// tripped.
+// host may have caused: an emulator that tripped restarts the guest.
 func hostsDoing(f console.Finding, kind accel.Kind) bool {
-	return f.Kind == console.DeviceError || f.Kind == console.UnexpectedReboot && kind != accel.KVM
+	return f.Kind == console.UnexpectedReboot && kind != accel.KVM
 }
 
 func hasKind(findings []console.Finding, k console.Kind) bool {

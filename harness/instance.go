@@ -34,6 +34,7 @@ type instance struct {
 	relay   *relay
 	access  guestAccess
 	noSudo  string // what a sudo said that is there and does not work
+	noRoot  error  // why it is not known whether anybody can become root
 	env     check.Env
 	seed    *seed
 	overlay string

@@ -59,18 +59,27 @@ func (s *session) runJobs(ctx context.Context, jobs []job) {
 	}
 	queue := make(chan job)
 	var wg sync.WaitGroup
-	made := s.makeAhead(ctx, &wg, jobs)
-	for range min(workers, len(jobs)) {
-		wg.Go(func() {
-			for j := range queue {
-				began := time.Now()
-				if s.runJob(ctx, j) && s.judged(j) {
-					s.memory.add(j.Key, time.Since(began))
-				}
+	work := func() {
+		for j := range queue {
+			began := time.Now()
+			if s.runJob(ctx, j) && s.judged(j) {
+				s.memory.add(j.Key, time.Since(began))
 			}
-		})
+		}
 	}
-	for j := range made.inOrder(ctx, jobs) {
+	for range min(workers, len(jobs)) - 1 {
+		wg.Go(work)
+	}
+	ahead := newAhead(s.needOf)
+	wg.Go(func() { // one of the guests at once is what is made ahead
+		if workers == 1 {
+			ahead.skip()
+		} else {
+			s.makeAhead(ctx, ahead, jobs)
+		}
+		work()
+	})
+	for j := range ahead.inOrder(ctx, jobs) {
 		select {
 		case queue <- j:
 		case <-ctx.Done():
@@ -428,7 +437,7 @@ func (d *guestDied) isImage() bool {
 		return true
 	}
 	if d.finding != nil {
-		return d.finding.Kind != console.EmulatorFault && d.finding.Kind != console.SoftLockup
+		return !slices.Contains([]console.Kind{console.EmulatorFault, console.SoftLockup, console.CPUTooOld}, d.finding.Kind)
 	}
 	// QEMU ends like a guest that powered off when the host tells it to end.
 	return d.end.Kind == machine.EndShutdown && d.said || d.end.Kind == machine.EndCrashed

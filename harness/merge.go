@@ -122,7 +122,7 @@ func (s *session) recordUp(i *instance, first bool) {
 	bad := map[reports.CaseID]console.Finding{}
 	for _, f := range i.console.Findings() {
 		id := caseNaming(f)
-		if _, seen := bad[id]; !seen && id != "" {
+		if old, seen := bad[id]; id != "" && (!seen || hostsDoing(old, s.accel)) {
 			bad[id] = f
 		}
 	}
@@ -137,6 +137,11 @@ func (s *session) recordUp(i *instance, first bool) {
 		f, isBad := bad[b.id]
 		if b.id == bootRoot && i.noSudo != "" {
 			c.Outcome, c.Fault, c.Message, c.Replay = reports.Failed, reports.FaultImage, i.noSudo, s.replay(c.ID)
+			s.record(c)
+			continue
+		}
+		if b.id == bootRoot && i.noRoot != nil {
+			c.Outcome, c.Fault, c.Message = reports.Errored, reports.FaultInfra, fmt.Sprintf("whether anybody can become root is not known: %v", i.noRoot)
 			s.record(c)
 			continue
 		}

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -130,6 +131,12 @@ func TestASudoThatDoesNotWork(t *testing.T) {
 		t.Errorf("%s: %+v", s.run.Verdict, c)
 	}
 	s = emptySession()
+	s.recordUp(&instance{name: "boot-1", console: console.New(nil, time.Now), noRoot: errors.New("sudo hangs")}, true)
+	s.assemble(nil)
+	if c := caseOf(s, bootRoot); c.Outcome != reports.Errored || c.Fault != reports.FaultInfra {
+		t.Errorf("%+v", c)
+	}
+	s = emptySession()
 	s.recordUp(&instance{name: "boot-1", console: console.New(nil, time.Now)}, true)
 	s.assemble(nil)
 	if c := caseOf(s, bootRoot); c.Outcome != reports.Passed {
@@ -137,8 +144,8 @@ func TestASudoThatDoesNotWork(t *testing.T) {
 	}
 }
 
-// TestWhatAHostDoesToABoot: a disk's errors, and a restart that an emulator may
-// have caused, are no pass and not the image's fault.
+// TestWhatAHostDoesToABoot: a restart that an emulator may have caused is no pass and
+// not the image's fault; a host's disk never shows in the guest, which is paused.
 func TestWhatAHostDoesToABoot(t *testing.T) {
 	for _, c := range []struct {
 		text  string
@@ -146,10 +153,12 @@ func TestWhatAHostDoesToABoot(t *testing.T) {
 		id    reports.CaseID
 		fault reports.Fault
 	}{
-		{"[    5.000000] I/O error, dev vda, sector 2048 op 0x0:(READ)\n", accel.KVM, bootConsole, reports.FaultInfra},
+		{"[    5.000000] I/O error, dev vda, sector 2048 op 0x0:(READ)\n", accel.KVM, bootConsole, reports.FaultImage},
 		{"[    5.000000] EXT4-fs error (device vda4): ext4_lookup:1855: inode #2\n", accel.KVM, bootConsole, reports.FaultImage},
 		{"[    0.000000] Linux version 6.12.0\n[    9.000000] vda: vda1\n[    0.000000] Linux version 6.12.0\n", accel.TCG, bootKernel, reports.FaultInfra},
 		{"[    0.000000] Linux version 6.12.0\n[    9.000000] vda: vda1\n[    0.000000] Linux version 6.12.0\n", accel.KVM, bootKernel, reports.FaultImage},
+		{"[    0.000000] Linux version 6.12.0\n[    9.000000] vda: vda1\n[    0.000000] Linux version 6.12.0\n[    9.000000] BUG: unable to handle page fault for address: 0\n",
+			accel.TCG, bootKernel, reports.FaultImage},
 	} {
 		s := emptySession()
 		s.accel = c.kind

@@ -19,7 +19,8 @@ func (i *instance) becomeRoot(ctx context.Context, g *guest.SSH) (*guest.SSH, er
 	_, err := guest.Output(ctx, g, "true")
 	var none *guest.NoRootError
 	if !errors.As(err, &none) {
-		return g, nil // other trouble is told by what comes next
+		i.noRoot = err
+		return g, nil // the next commands meet it, too
 	}
 	g.Close()
 	user := i.access.User

@@ -64,6 +64,12 @@ func (ti *treeImages) name(t *check.Trees, images []treeimage.Image) {
 		t.Images = append(t.Images, check.Tree{Image: name, Version: i.Version, Digest: i.Digest})
 		return name
 	}
+	// What is not there for the guest's architecture is no version for it.
+	images = slices.DeleteFunc(slices.Clone(images), func(i treeimage.Image) bool { return i.Digest == "" })
+	if len(images) == 0 {
+		t.NoImages = "none of the images in " + ti.layout + " is for the guest's architecture"
+		return
+	}
 	last := len(images) - 1
 	booted := bootedImage(images, t.Booted)
 	if t.DerivedImages {

@@ -115,7 +115,9 @@ func (c *Watcher) report(r *rule, e *entry, text string, start int64, fatal bool
 	kind := r.kind
 	switch kind {
 	case KernelStarted:
-		c.kernelStarted(e, text, start)
+		if !c.kernelStarted(e, text, start) {
+			return
+		}
 	case LoginPrompt, CloudInitFinished:
 		b.phase, b.userspace = isUp, true
 	case EmulatorFault:
@@ -138,13 +140,18 @@ func (c *Watcher) report(r *rule, e *entry, text string, start int64, fatal bool
 	c.add(Finding{Kind: kind, Fatal: fatal, Offset: start, Stamp: e.stamp}, text, r.after)
 }
 
-// kernelStarted begins a new boot.
-func (c *Watcher) kernelStarted(e *entry, text string, start int64) {
+// kernelStarted begins a new boot, unless the kernel introduces itself once more in
+// the same one, as it does to a console that an early one hands over to.
+func (c *Watcher) kernelStarted(e *entry, text string, start int64) bool {
 	old := c.boot
+	if e.stamp >= 0 && old.stamps && old.phase == inBoot && !old.shutdown && old.maxStamp <= e.stamp+1 {
+		return false
+	}
 	if old.phase == inBoot && !old.shutdown && old.maxStamp > e.stamp+1 {
 		c.unexpected(old, e, text, start)
 	}
 	c.boot = bootState{phase: inBoot, stamps: e.stamp >= 0, rawKernel: e.stamp < 0, maxStamp: max(e.stamp, 0)}
+	return true
 }
 
 // machineStarted is a firmware's or boot loader's banner.

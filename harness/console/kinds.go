@@ -24,9 +24,9 @@ const (
 	UnitFailed    Kind = "unit-failed"
 	SELinuxDenial Kind = "selinux-denial"
 	CoreDump      Kind = "core-dump"
-	// IOError is a file system's, DeviceError a disk's below it.
-	IOError     Kind = "io-error"
-	DeviceError Kind = "device-error"
+	// IOError is a disk's or a file system's. What the host does to a disk is not
+	// among them: QEMU pauses the guest then.
+	IOError Kind = "io-error"
 	// CPUTooOld is a C library that wants instructions which the guest's CPU lacks.
 	CPUTooOld Kind = "cpu-too-old"
 	// UnexpectedReboot is a kernel or a firmware that starts although the one
@@ -73,8 +73,7 @@ var facts = map[Kind]kindFacts{
 	UnitFailed:        {"boot/units", "a unit failed during boot"},
 	SELinuxDenial:     {"boot/selinux", "SELinux denied an access"},
 	CoreDump:          {"boot/core-dumps", "a process crashed"},
-	IOError:           {"boot/storage", "a file system reported an error"},
-	DeviceError:       {"boot/storage", "a disk reported an error"},
+	IOError:           {"boot/storage", "a disk or a file system reported an error"},
 	CPUTooOld:         {"", "the image wants a newer processor"},
 	EmulatorFault:     {"", "the emulator broke the guest"},
 	KernelStarted:     {"", "a kernel started"},

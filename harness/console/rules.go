@@ -94,11 +94,11 @@ var kernelRules = []rule{
 	{kind: CoreDump, needle: "segfault at ", re: re(`^\S+\[\d+\]: segfault at `), after: 1},
 	{kind: CoreDump, needle: "traps: ", re: re(`^traps: \S+\[\d+\] `)},
 	// A floppy or an empty CD drive that the board has is nobody's failure.
-	{kind: DeviceError, needle: "I/O error", re: re(`I/O error(?:, dev| on dev(?:ice)?) (?:[a-eg-rt-z]|f[a-ce-z]|s[a-qs-z])`), after: 2},
+	{kind: IOError, needle: "I/O error", re: re(`I/O error(?:, dev| on dev(?:ice)?) (?:[a-eg-rt-z]|f[a-ce-z]|s[a-qs-z])`), after: 2},
 	{kind: IOError, needle: "EXT4-fs", re: re(`^EXT4-fs (?:error|warning \(.*Filesystem error recorded)`), after: 2},
 	{kind: IOError, needle: "XFS (", re: re(`^XFS \([^)]*\): (?:Metadata corruption|Corruption|Internal error|log I/O error)`), after: 4},
 	{kind: IOError, needle: "BTRFS ", re: re(`^BTRFS (?:error|critical) `), after: 2},
-	{kind: DeviceError, needle: "rejecting I/O to offline device"},
+	{kind: IOError, needle: "rejecting I/O to offline device"},
 	{kind: InitramfsShell, needle: "dracut: ", re: re(`^dracut: (?:FATAL: |Refusing to continue)`), when: notUp, fatal: notUp, after: 4},
 	{kind: KernelStarted, needle: "Linux version ", re: re(`^Linux version \d+\.\d+`)},
 	{kind: Shutdown, needle: "reboot: ", re: lastWords},

@@ -353,6 +353,10 @@ func (w *wait) bootDone(ctx context.Context, l *link) error {
 		}
 		w.detail = "state " + w.ready.State + " " + strings.TrimSpace(r.Stderr)
 		if err := w.pause(ctx, time.Second); err != nil {
+			if jobs := s.openJobs(ctx, l); jobs != "" {
+				w.detail = jobs
+				return w.notReady(ctx)
+			}
 			return err
 		}
 	}

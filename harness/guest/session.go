@@ -128,6 +128,10 @@ func (s *SSH) do(ctx context.Context, l *link, q request) (exit int, signal stri
 
 // open makes a channel for one command. A server that has no room at the
 // moment, as a session that was closed lingers, is asked again for a while.
+//
+// Nobody waits for the asking itself, Close included: on a connection that breaks
+// at that very moment OpenChannel never returns, as a channel that comes after the
+// broken connection's last is not told of the break.
 func (s *SSH) open(ctx context.Context, l *link) (ssh.Channel, <-chan *ssh.Request, error) {
 	type opened struct {
 		ch   ssh.Channel
@@ -138,9 +142,7 @@ func (s *SSH) open(ctx context.Context, l *link) (ssh.Channel, <-chan *ssh.Reque
 	defer cancel()
 	for {
 		got := make(chan opened, 1)
-		s.goroutines.Add(1)
 		go func() {
-			defer s.goroutines.Done()
 			ch, reqs, err := l.conn.OpenChannel("session", nil)
 			got <- opened{ch, reqs, err}
 		}()
@@ -154,9 +156,7 @@ func (s *SSH) open(ctx context.Context, l *link) (ssh.Channel, <-chan *ssh.Reque
 			return nil, nil, l.why
 		case <-ctx.Done():
 			// The answer may still come; nobody waits for it then.
-			s.goroutines.Add(1)
 			go func() {
-				defer s.goroutines.Done()
 				if o := <-got; o.err == nil {
 					_ = o.ch.Close() // it was not used
 					ssh.DiscardRequests(o.reqs)
