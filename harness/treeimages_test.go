@@ -68,7 +68,9 @@ func TestTagsOfTreeImages(t *testing.T) {
 // TestNamesOfTreeImages: which image is the newer one, and which are older.
 func TestNamesOfTreeImages(t *testing.T) {
 	const os, follow = "192.168.127.1:5001/assay/os:", "192.168.127.1:5001/assay/newest"
-	same := []treeimage.Image{{Tag: "1", Version: "1"}, {Tag: "2", Version: "2"}, {Tag: "3", Version: "3"}}
+	same := []treeimage.Image{{Tag: "1", Version: "1", Digest: "sha256:1"}, {Tag: "2", Version: "2", Digest: "sha256:2"}, {Tag: "3", Version: "3", Digest: "sha256:3"}}
+	// The last two are not there for the guest's architecture.
+	foreign := append(slices.Clone(same[:1]), treeimage.Image{Tag: "2"}, treeimage.Image{Tag: "3"})
 	// Tags that are no versions, and a label that was never changed.
 	tagged := []treeimage.Image{{Tag: "v1", Version: "9", Digest: "sha256:1"}, {Tag: "v2", Version: "9", Digest: "sha256:2"}, {Tag: "v3", Digest: "sha256:3"}}
 	for _, c := range []struct {
@@ -81,6 +83,8 @@ func TestNamesOfTreeImages(t *testing.T) {
 		{images: same, booted: check.Tree{Version: "2"}, newer: os + "3", older: []string{os + "1"}},
 		{images: same, booted: check.Tree{Version: "3"}, older: []string{os + "2", os + "1"}},
 		{images: same, booted: check.Tree{Version: "elsewhere", Digest: "sha256:9"}, newer: os + "3"},
+		{images: foreign, booted: check.Tree{Version: "elsewhere"}, newer: os + "1"},
+		{images: foreign, booted: check.Tree{Version: "1"}},
 		{images: same, derived: true, newer: os + "3", older: []string{os + "2", os + "1"}},
 		{images: tagged, booted: check.Tree{Version: "9", Digest: "sha256:2"}, newer: os + "v3", older: []string{os + "v1"}},
 		{images: tagged, booted: check.Tree{Version: "9"}, newer: os + "v3"}, // nothing tells which
