@@ -79,18 +79,10 @@ func backDoors(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	said := func(prefix string) (lines []string) {
-		for _, l := range probe.Lines(out) {
-			if rest, ok := strings.CutPrefix(l, prefix+" "); ok {
-				lines = append(lines, rest)
-			}
-		}
-		return lines
-	}
 	var bad []string
-	bad = append(bad, strangeKeys(t, said("key"))...)
-	bad = append(bad, moreRoots(said("root"))...)
-	bad = append(bad, sudoForAll(said("sudo"))...)
+	bad = append(bad, strangeKeys(t, linesOf("key", out))...)
+	bad = append(bad, moreRoots(linesOf("root", out))...)
+	bad = append(bad, sudoForAll(linesOf("sudo", out))...)
 	bad = append(bad, openConsoles(out)...)
 	if len(bad) > 0 {
 		return check.FailWith(strings.Join(bad, "\n"), "%s", probe.Some(bad))
