@@ -330,7 +330,7 @@ func (s *session) runChild(ctx context.Context, i *instance, checks []check.Regi
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if d := s.watch(ctx, i, mark, reboots); d != nil {
+		if d := s.watch(ctx, i.machine, i.console, mark, reboots); d != nil {
 			died(d)
 		}
 	}()

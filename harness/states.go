@@ -290,7 +290,7 @@ func (s *session) rebootWatched(ctx context.Context, i *instance, g *guest.SSH) 
 	reboots, watched := make(chan check.RebootPhase, 1), make(chan struct{})
 	go func() {
 		defer close(watched)
-		if d := s.watch(ctx, i, mark, reboots); d != nil {
+		if d := s.watch(ctx, i.machine, i.console, mark, reboots); d != nil {
 			died(d)
 		}
 	}()

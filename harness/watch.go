@@ -8,15 +8,16 @@ import (
 
 	"assay/harness/console"
 	"assay/harness/machine"
+	"assay/harness/network"
 	"assay/suites/check"
 )
 
 // answers reports whether the guest's SSH server says who it is. A guest that
 // does is not stuck, whatever it is doing.
-func answers(ctx context.Context, i *instance) bool {
+func answers(ctx context.Context, net *network.Network) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	c, err := i.machine.Network().DialContext(ctx, sshPort)
+	c, err := net.DialContext(ctx, sshPort)
 	if err != nil {
 		return false
 	}
@@ -39,13 +40,22 @@ func pausedEnd(err error) *machine.End {
 	return &machine.End{Kind: machine.EndFailed, Detail: err.Error()}
 }
 
+// watchedMachine is what watch asks of a guest's machine.
+type watchedMachine interface {
+	Gone() <-chan struct{}
+	End() machine.End
+	CPUTime(context.Context) (time.Duration, error)
+	HeldBack() machine.HeldBack
+	Network() *network.Network
+}
+
 // watch looks at a guest while a child works in it, until ctx ends. It returns
 // how the guest died, nil when it did not: what the console or the machine
 // shows, a pause that QEMU made for an error of the host's disk, or a reboot
 // after which the guest is idle and silent and nothing answers. Only a machine's
 // own CPU time tells that from a slow host.
-func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-chan check.RebootPhase) *guestDied {
-	findings, unsubscribe := i.console.Subscribe()
+func (s *session) watch(ctx context.Context, m watchedMachine, c *console.Watcher, mark int64, reboots <-chan check.RebootPhase) *guestDied {
+	findings, unsubscribe := c.Subscribe()
 	defer unsubscribe()
 	var (
 		idle  *idleWatch // set while the guest reboots
@@ -66,28 +76,28 @@ func (s *session) watch(ctx context.Context, i *instance, mark int64, reboots <-
 			if idle != nil && f.Offset >= from && (f.Kind == console.LoginPrompt || f.Kind == console.CloudInitFinished) {
 				idle.up = true
 			}
-		case <-i.machine.Gone():
-			end := i.machine.End()
+		case <-m.Gone():
+			end := m.End()
 			return &guestDied{end: &end}
 		case phase := <-reboots:
 			idle = nil
 			if phase == check.RebootBegins {
-				began, from = time.Now(), i.console.Mark()
+				began, from = time.Now(), c.Mark()
 				idle = newIdleWatch(began)
 			}
 		case now := <-tick.C:
-			cpu, err := i.machine.CPUTime(ctx)
+			cpu, err := m.CPUTime(ctx)
 			if errors.Is(err, machine.ErrPaused) {
 				return &guestDied{end: pausedEnd(err)}
 			}
 			if err != nil || idle == nil {
 				continue // its end shows elsewhere
 			}
-			idle.look(now, cpu, i.machine.HeldBack(), i.console.Said())
-			if idle.stuck(now) && !answers(ctx, i) {
-				found := i.console.FindingsSince(from)
-				d := diagnose(ending{findings: found, bytes: i.console.Bytes(), idle: true, waited: now.Sub(began),
-					inInitramfs: inInitramfs(i.console.Since(from))}, s.accel)
+			idle.look(now, cpu, m.HeldBack(), c.Said())
+			if idle.stuck(now) && !answers(ctx, m.Network()) {
+				found := c.FindingsSince(from)
+				d := diagnose(ending{findings: found, bytes: c.Bytes(), idle: true, waited: now.Sub(began),
+					inInitramfs: inInitramfs(c.Since(from))}, s.accel)
 				return &guestDied{stuck: d.Message}
 			}
 		case <-ctx.Done():

@@ -1,20 +1,92 @@
 package harness
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"assay/harness/console"
 	"assay/harness/machine"
+	"assay/harness/network"
+	"assay/suites/check"
 )
 
+// standIn is a machine of which a test says everything.
+type standIn struct {
+	gone chan struct{}
+	err  error // of CPUTime
+}
+
+func (m *standIn) Gone() <-chan struct{} { return m.gone }
+func (m *standIn) End() machine.End      { return machine.End{Kind: machine.EndFailed, Detail: "killed"} }
+func (m *standIn) CPUTime(context.Context) (time.Duration, error) {
+	return time.Second, m.err
+}
+func (m *standIn) HeldBack() machine.HeldBack { return machine.HeldBack{} }
+func (m *standIn) Network() *network.Network  { return nil }
+
+// watchOne watches a machine for a minute, which after a second writes on its console.
+func watchOne(t *testing.T, m *standIn, mark int64, written string) *guestDied {
+	c := console.New(io.Discard, time.Now)
+	time.AfterFunc(time.Second, func() { _, _ = io.WriteString(c, written) })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	return (&session{}).watch(ctx, m, c, mark, make(chan check.RebootPhase))
+}
+
+func TestWatchedGuestThatLivesIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if died := watchOne(t, &standIn{gone: make(chan struct{})}, 0, "all is well\n"); died != nil {
+			t.Errorf("a guest that lives is called dead: %v", died)
+		}
+	})
+}
+
 // A guest that QEMU paused during a check or a reboot is not the image's failure.
-func TestPausedGuestIsTheHosts(t *testing.T) {
-	died := &guestDied{end: pausedEnd(fmt.Errorf("cannot read the processor time of guest fork-1: %w", machine.ErrPaused)), said: true}
-	if died.isImage() {
-		t.Error("the image is blamed for a guest that QEMU paused")
+func TestWatchedGuestThatPausesIsTheHosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		paused := fmt.Errorf("cannot read the processor time of guest fork-1: %w", machine.ErrPaused)
+		died := watchOne(t, &standIn{gone: make(chan struct{}), err: paused}, 0, "")
+		if died == nil {
+			t.Fatal("nobody sees that the guest is paused")
+		}
+		if died.isImage() {
+			t.Error("the image is blamed for a guest that QEMU paused")
+		}
+		if !strings.Contains(died.Error(), "disk full or broken") {
+			t.Errorf("nobody learns what to look at: %v", died)
+		}
+	})
+}
+
+// What stands before the mark is of an earlier time.
+func TestWatchedGuestPanics(t *testing.T) {
+	const panicked = "[   12.345678] Kernel panic - not syncing: Attempted to kill init!\n"
+	for name, c := range map[string]struct {
+		mark int64
+		dies bool
+	}{"during the check": {0, true}, "before it": {int64(len(panicked)), false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				died := watchOne(t, &standIn{gone: make(chan struct{})}, c.mark, panicked)
+				if (died != nil) != c.dies || died != nil && !died.isImage() {
+					t.Errorf("died: %v", died)
+				}
+			})
+		})
 	}
-	if !strings.Contains(died.Error(), "disk full or broken") {
-		t.Errorf("nobody learns what to look at: %v", died)
-	}
+}
+
+func TestWatchedGuestIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &standIn{gone: make(chan struct{})}
+		time.AfterFunc(7*time.Second, func() { close(m.gone) })
+		if died := watchOne(t, m, 0, ""); died == nil || died.end == nil || died.isImage() {
+			t.Errorf("died: %v", died)
+		}
+	})
 }
