@@ -16,6 +16,7 @@ const (
 	needsNothing need = iota
 	needsTrees
 	needsUpgraded
+	needsLayered
 	needs
 )
 
@@ -24,6 +25,8 @@ func (s *session) needOf(j job) need {
 	switch {
 	case j.State == check.Upgraded && !s.opt.NoFork:
 		return needsUpgraded
+	case j.State == check.Layered:
+		return needsLayered
 	case slices.ContainsFunc(j.Checks, usesTrees):
 		return needsTrees
 	}
@@ -56,11 +59,23 @@ func (a *ahead) skip() {
 
 // makeAhead makes what the jobs need.
 func (s *session) makeAhead(ctx context.Context, a *ahead, jobs []job) {
-	defer close(a.made[needsUpgraded])
-	if s.makeTrees(ctx, jobs, a.made[needsTrees]) && slices.ContainsFunc(jobs, func(j job) bool { return s.needOf(j) == needsUpgraded }) {
-		if _, err := s.states.get(ctx, check.Upgraded); err != nil {
-			s.opt.Log.Debug("no state made ahead", "state", check.Upgraded, "err", err)
-		}
+	trees := s.makeTrees(ctx, jobs, a.made[needsTrees])
+	s.makeState(ctx, check.Upgraded, trees && a.anyNeeds(jobs, needsUpgraded), a.made[needsUpgraded])
+	s.makeState(ctx, check.Layered, ctx.Err() == nil && a.anyNeeds(jobs, needsLayered), a.made[needsLayered])
+}
+
+func (a *ahead) anyNeeds(jobs []job, n need) bool {
+	return slices.ContainsFunc(jobs, func(j job) bool { return a.needOf(j) == n })
+}
+
+// makeState makes a state that is wanted; those that ask for it get the answer.
+func (s *session) makeState(ctx context.Context, state check.State, wanted bool, made chan<- struct{}) {
+	defer close(made)
+	if !wanted {
+		return
+	}
+	if _, err := s.states.get(ctx, state); err != nil {
+		s.opt.Log.Debug("no state made ahead", "state", state, "err", err)
 	}
 }
 

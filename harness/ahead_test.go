@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"assay/harness/host"
 	"assay/suites/check"
 )
 
@@ -45,6 +46,8 @@ func TestInOrder(t *testing.T) {
 func TestMakeAhead(t *testing.T) {
 	tree := reg("upgrade", "a", func(c *check.Check) { c.NeedsTrees = true })
 	upgraded := reg("upgrade", "b", func(c *check.Check) { c.State = check.Upgraded })
+	layered := reg("layering", "a", func(c *check.Check) { c.State, c.Isolated = check.Layered, true })
+	another := reg("layering", "b", func(c *check.Check) { c.State, c.Isolated = check.Layered, true })
 	for name, c := range map[string]struct {
 		checks []check.Registered
 		noFork bool
@@ -55,6 +58,7 @@ func TestMakeAhead(t *testing.T) {
 		"trees":                   {[]check.Registered{tree}, false, 1, 0},
 		"upgraded":                {[]check.Registered{upgraded}, false, 1, 0},
 		"upgraded, without trees": {[]check.Registered{upgraded}, false, 1, 1},
+		"layered":                 {[]check.Registered{layered, another}, false, 0, 0},
 		"upgraded without fork":   {[]check.Registered{upgraded}, true, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +75,9 @@ func TestMakeAhead(t *testing.T) {
 			}
 			a := newAhead(s.needOf)
 			s.makeAhead(t.Context(), a, plan(c.checks, 1))
+			if len(c.checks) > 1 && s.states.slot(check.Layered).err == nil {
+				t.Error("nobody tried to make state layered")
+			}
 			if tries != c.tries || s.states.slot(check.Upgraded).tries != c.states {
 				t.Errorf("trees were tried %d times, state upgraded %d times", tries, s.states.slot(check.Upgraded).tries)
 			}
@@ -87,7 +94,36 @@ func TestMakeAhead(t *testing.T) {
 func TestOneGuestAtOnce(t *testing.T) {
 	a := newAhead(func(job) need { return needsUpgraded })
 	a.skip()
-	if !a.has(needsTrees) || !a.has(needsUpgraded) {
+	if !a.has(needsTrees) || !a.has(needsUpgraded) || !a.has(needsLayered) {
 		t.Error("jobs wait for what nobody makes")
+	}
+}
+
+// TestLayeredForItself: state layered is made for several jobs alone, and where
+// something can layer.
+func TestLayeredForItself(t *testing.T) {
+	layered := func(name string) check.Registered {
+		return reg("layering", name, func(c *check.Check) { c.State, c.Isolated = check.Layered, true })
+	}
+	for name, c := range map[string]struct {
+		checks []check.Registered
+		tools  []host.Tool
+		noFork bool
+		want   check.State
+	}{
+		"two":          {[]check.Registered{layered("a"), layered("b")}, []host.Tool{host.OSTree, host.AtomicHost}, false, check.Layered},
+		"one":          {[]check.Registered{layered("a"), reg("layering", "b", nil)}, []host.Tool{host.RPMOSTree}, false, check.Booted},
+		"no tool":      {[]check.Registered{layered("a"), layered("b")}, []host.Tool{host.OSTree}, false, check.Booted},
+		"without fork": {[]check.Registered{layered("a"), layered("b")}, []host.Tool{host.RPMOSTree}, true, check.Booted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := emptySession()
+			s.tools, s.opt.NoFork = &tools{names: c.tools}, c.noFork
+			jobs := plan(c.checks, 1)
+			s.layersForItself(jobs)
+			if jobs[0].State != c.want {
+				t.Errorf("it starts from %s, want %s", jobs[0].State, c.want)
+			}
+		})
 	}
 }

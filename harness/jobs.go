@@ -29,6 +29,7 @@ func (s *session) judge(ctx context.Context, checks []check.Registered) error {
 	for _, j := range jobs {
 		s.total += len(j.Checks)
 	}
+	s.layersForItself(jobs)
 	longestFirst(jobs, s.memory.get())
 	s.runJobs(ctx, jobs)
 	return nil
@@ -241,6 +242,10 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 	if j.State != check.Fresh && again && !s.opt.NoFork {
 		var snap *snapshot
 		snap, err = s.states.get(ctx, forkedFrom(j.State))
+		if err != nil && j.State == check.Layered {
+			s.opt.Log.Debug("no layered guest to fork", "job", j.Key, "err", err)
+			snap, err = s.states.get(ctx, check.Booted)
+		}
 		if err == nil {
 			name := s.guestName("fork")
 			var lease *capacity.Lease

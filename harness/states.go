@@ -104,6 +104,9 @@ func (st *states) get(ctx context.Context, state check.State) (*snapshot, error)
 	switch {
 	case d.snap != nil || d.err != nil:
 		return d.snap, d.err
+	case state == check.Layered: // once: whoever asks can do without
+		d.snap, d.err = st.layer(ctx)
+		return d.snap, d.err
 	case state != check.Upgraded:
 		return nil, machine.ErrForkUnavailable
 	case d.tries > st.s.opt.Retries:

@@ -16,7 +16,7 @@ func runScript(t *testing.T, script, root string, programs map[string]string, ar
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, real := range []string{"grep", "sed", "cat", "ls", "sort", "sh", "cp", "rm", "mv", "sync", "touch"} {
+	for _, real := range []string{"grep", "sed", "cat", "ls", "sort", "sh", "cp", "rm", "mv", "sync", "touch", "mkdir"} {
 		path, err := exec.LookPath(real)
 		if err != nil {
 			t.Fatal(err)

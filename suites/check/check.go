@@ -35,6 +35,11 @@ const (
 	// Upgraded is a fork of a guest that was lived in (package livedin), upgraded
 	// to Trees.Newer by its preferred tool and rebooted into it.
 	Upgraded State = "upgraded"
+	// Layered is a fork of a guest on which the packages for LayeredPurposes were
+	// layered in one step by the tool that criteria prefer, and which was rebooted into
+	// them. Where that cannot be had, it is a fork of Booted, and the check layers
+	// itself what it needs.
+	Layered State = "layered"
 	// Rebooted is a fork of Booted that was rebooted once. All checks of this
 	// state, of every suite, share one guest and its reboot: first the Prepare
 	// functions run, then the guest reboots, then the checks.
@@ -211,6 +216,10 @@ const (
 	DerivedFile = "/usr/share/assay-update/version"
 	DerivedEtc  = "/etc/assay-update/version"
 )
+
+// LayeredPurposes are what the packages are for (Packages.Names) that a guest in
+// State Layered has.
+var LayeredPurposes = []string{"friend", "settings", "service"}
 
 // Packages is a repository of RPM packages that the project makes.
 type Packages struct {

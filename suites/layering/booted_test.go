@@ -52,18 +52,21 @@ func TestRebootOption(t *testing.T) {
 }
 
 func TestRollbackRemoves(t *testing.T) {
-	layered := onBase("assay-hello")
+	layered := onBase("assay-friend")
 	good := func(more ...plan) []plan {
-		return append([]plan{boots(t, layered, all(booted(base()), layered)), does("", ask("install", "assay-hello")...), does("Moving 'b' to be first deployment\n", ask("rollback")...),
-			turns(q("assay-hello"), 0, 1)}, more...)
+		return append([]plan{boots(t, layered, all(booted(base()), layered)), does("", ask("install", "assay-friend")...), does("Moving 'b' to be first deployment\n", ask("rollback")...),
+			turns(q("assay-friend"), 0, 1), turns(q("assay-hello"), 1)}, more...)
 	}
 	suitetest.Run(t, "layering/rollback-removes", []suitetest.Case{
 		{Name: "healthy", Guest: on(good()...)},
+		{Name: "layered already", Guest: on(good(tells(t, all(booted(layered), base()), all(booted(base()), layered)), does("", ask("install", "nothing")...),
+			turns(ask("install", "assay-friend"), 1))...)},
+		{Name: "layered already, on top of nothing", Want: reports.Failed, Says: []string{"no deployment to roll back to"}, Guest: on(good(tells(t, all(booted(layered))))...)},
 		{Name: "refused", Want: reports.Failed, Says: []string{"cannot roll back: error: no"}, Guest: on(good(fails(1, "error: no\n", ask("rollback")...))...)},
 		{Name: "layered deployment not booted", Want: reports.Failed, Says: []string{"after the reboot aaaaaaaaaaaa is booted"},
 			Guest: on(good(tells(t, all(booted(base())), all(staged(layered), booted(base())), all(booted(base()))))...)},
 		{Name: "no rollback", Want: reports.Failed, Says: []string{"after the reboot bbbbbbbbbbbb is booted"}, Guest: on(good(boots(t, layered, all(booted(layered), base())))...)},
-		{Name: "still there", Want: reports.Failed, Says: []string{"after a rollback and a reboot rpm -q still finds"}, Guest: on(good(turns(q("assay-hello"), 0))...)},
+		{Name: "still there", Want: reports.Failed, Says: []string{"after a rollback and a reboot rpm -q still finds"}, Guest: on(good(turns(q("assay-friend"), 0))...)},
 		{Name: "does not go down", Want: reports.Failed, Says: []string{"it does not go down"}, Guest: on(good(stays)...)},
 		noTool, noPackages,
 	})
@@ -71,28 +74,29 @@ func TestRollbackRemoves(t *testing.T) {
 
 func TestSurvivesUpgrade(t *testing.T) {
 	newer := hosttest.Sum('d')
-	layered := onBase("assay-hello")
+	layered := onBase("assay-friend")
 	onNewer := changed(layered, func(d *host.Deployment) { d.BaseChecksum, d.Checksum = newer, otherSum })
 	states := func(next host.Deployment) plan {
-		return boots(t, layered, all(staged(next), booted(layered)), all(booted(next), layered))
+		return tells(t, all(booted(base())), all(booted(base())), all(staged(layered), booted(base())), all(booted(layered), base()),
+			all(staged(next), booted(layered)), all(booted(next), layered))
 	}
 	trees := func(_ *guesttest.Fake, env *check.Env) {
 		env.Trees = &check.Trees{URL: "http://gw:8000/repo", Ref: "os", Newer: check.Tree{Ref: "os", Commit: newer, Version: "2"}}
 	}
 	good := func(more ...plan) []plan {
-		return append([]plan{states(onNewer), trees, does("", ask("install", "assay-hello")...), does("", "sh", "-c", guesttest.Containing("set-origin"), guesttest.Rest),
-			does("", ask("upgrade")...), does("", q("assay-hello")...), does("hello 1.0\n", "assay-hello")}, more...)
+		return append([]plan{states(onNewer), trees, does("", ask("install", "assay-friend")...), does("", "sh", "-c", guesttest.Containing("set-origin"), guesttest.Rest),
+			does("", ask("upgrade")...), does("", q("assay-friend")...), does("hello 1.0\n", "assay-friend")}, more...)
 	}
 	suitetest.Run(t, "layering/survives-upgrade", []suitetest.Case{
 		{Name: "healthy", Guest: on(good()...)},
 		{Name: "upgrade refused", Want: reports.Failed, Says: []string{"cannot upgrade a host with a layered package: error: Could not depsolve"},
 			Guest: on(good(fails(1, "error: Could not depsolve\n", ask("upgrade")...))...)},
 		{Name: "no upgrade", Want: reports.Failed, Says: []string{"changes nothing when it is to upgrade"}, Guest: on(good(does("No upgrade available.\n", ask("upgrade")...))...)},
-		{Name: "dropped", Want: reports.Failed, Says: []string{"does not list assay-hello as layered in the upgraded deployment"},
+		{Name: "dropped", Want: reports.Failed, Says: []string{"does not list assay-friend as layered in the upgraded deployment"},
 			Guest: on(good(states(changed(onNewer, func(d *host.Deployment) { d.Layered, d.Requested = nil, nil })))...)},
 		{Name: "old base", Want: reports.Failed, Says: []string{"stands on base aaaaaaaaaaaa, and packages were layered on dddddddddddd"},
 			Guest: on(good(states(changed(onNewer, func(d *host.Deployment) { d.BaseChecksum = baseSum })))...)},
-		{Name: "does not run", Want: reports.Failed, Says: []string{"does not run"}, Guest: on(good(fails(127, "not found\n", "assay-hello"))...)},
+		{Name: "does not run", Want: reports.Failed, Says: []string{"does not run"}, Guest: on(good(fails(127, "not found\n", "assay-friend"))...)},
 		{Name: "no trees", Want: reports.Skipped, Says: []string{"no tree to upgrade to: too old"}, Guest: on(func(_ *guesttest.Fake, env *check.Env) { env.NoTrees = "too old" })},
 		{Name: "follows an image", Want: reports.Skipped, Says: []string{"follows a container image"}, Guest: on(good(tells(t, all(booted(changed(base(), func(d *host.Deployment) {
 			d.Image = &host.Image{Name: "q.test/os:1", Transport: "registry", Digest: "sha256:d"}

@@ -32,11 +32,8 @@ func with(tool host.Tool, all ...plan) func(*guesttest.Fake, *check.Env) {
 	return func(g *guesttest.Fake, env *check.Env) {
 		hosttest.PlanTools(g, tool, host.OSTree)
 		env.Packages = served()
-		g.On("sh", "-c", asideScript, "sh")
-		g.On("sh", "-c", backScript, "sh")
+		hosttest.PlanPackages(g)
 		g.On("sh", "-c", deployments.LockScript, "sh")
-		g.TakesFile(repoFile)
-		g.TakesFile(keyFile)
 		g.OnReboot(nil)
 		for _, p := range all {
 			p(g, env)

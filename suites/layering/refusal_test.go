@@ -6,6 +6,7 @@ import (
 
 	"assay/harness/guest/guesttest"
 	"assay/harness/host"
+	"assay/harness/host/hosttest"
 	"assay/reports"
 	"assay/suites/check"
 	"assay/suites/suitetest"
@@ -68,7 +69,7 @@ func TestRefusals(t *testing.T) {
 func TestRepositoriesComeBack(t *testing.T) {
 	g := guesttest.New(t)
 	on(tells(t, all(booted(base()))), fails(1, "error: Packages not found: "+nowhere+"\n", "rpm-ostree", "install", nowhere))(g, &check.Env{})
-	back := g.On("sh", "-c", backScript, "sh")
+	back := hosttest.PlanPackages(g)
 	tt := &check.T{Guest: g, Env: check.Env{Packages: served()}, Log: t.Logf}
 	for _, r := range check.All() {
 		if r.ID() == "layering/unknown-package" {
@@ -80,11 +81,11 @@ func TestRepositoriesComeBack(t *testing.T) {
 	if back.Used() != 1 {
 		t.Errorf("the repositories were brought back %d times", back.Used())
 	}
-	text, _ := g.Written(repoFile)
-	if want := "[assay]\nname=Assay's packages\nenabled=1\nbaseurl=http://gw:8001/\ngpgcheck=1\ngpgkey=file://" + keyFile + "\n"; text != want {
+	text, _ := g.Written(hosttest.RepoFile)
+	if want := "[assay]\nname=Assay's packages\nenabled=1\nbaseurl=http://gw:8001/\ngpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-assay\n"; text != want {
 		t.Errorf("the repository is %q, want %q", text, want)
 	}
-	g.On("sh", "-c", backScript, "sh").Fails(errors.New("gone"))
+	hosttest.PlanPackages(g).Fails(errors.New("gone"))
 	(&layer{t: tt}).restore(t.Context()) // only noted
 }
 

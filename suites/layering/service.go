@@ -12,7 +12,7 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "service", Title: "a layered service starts and answers over the network",
-	Isolated: true, Labels: []string{"reboot"}, Limit: 8 * time.Minute, Run: layeredService,
+	State: check.Layered, Isolated: true, Labels: []string{"reboot"}, Limit: 8 * time.Minute, Run: layeredService,
 })
 
 func layeredService(ctx context.Context, t *check.T) error {
@@ -20,11 +20,7 @@ func layeredService(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	was, err := l.booted(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := l.layered(ctx, was, service); err != nil {
+	if _, _, err := l.layered(ctx, service); err != nil {
 		return err
 	}
 	r, err := t.Run(ctx, guest.Command{Args: []string{"systemctl", "enable", "--now", l.p.ServiceUnit}, Limit: time.Minute})

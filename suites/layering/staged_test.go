@@ -5,6 +5,7 @@ import (
 
 	"assay/harness/guest/guesttest"
 	"assay/harness/host"
+	"assay/harness/host/hosttest"
 	"assay/reports"
 	"assay/suites/check"
 	"assay/suites/suitetest"
@@ -51,7 +52,7 @@ func TestUnsignedAllowed(t *testing.T) {
 	if err := unsignedAllowed(t.Context(), &check.T{Guest: g, Env: check.Env{Packages: served()}, Log: t.Logf}); err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := g.Written(repoFile); text != "[assay]\nname=Assay's packages\nenabled=1\nbaseurl=http://gw:8001/unsigned/\ngpgcheck=0\n" {
+	if text, _ := g.Written(hosttest.RepoFile); text != "[assay]\nname=Assay's packages\nenabled=1\nbaseurl=http://gw:8001/unsigned/\ngpgcheck=0\n" {
 		t.Errorf("the repository is %q", text)
 	}
 }

@@ -10,20 +10,19 @@ import (
 
 var _ = check.Register(suite, check.Check{
 	Name: "survives-upgrade", Title: "a layered package is layered again on the tree of an upgrade",
-	Isolated: true, NeedsTrees: true, Labels: []string{"reboot"}, Limit: 20 * time.Minute, Run: survivesUpgrade,
+	State: check.Layered, Isolated: true, NeedsTrees: true, Labels: []string{"reboot"}, Limit: 20 * time.Minute, Run: survivesUpgrade,
 })
 
 func survivesUpgrade(ctx context.Context, t *check.T) error {
-	l, err := begin(ctx, t, tools, hello)
+	l, err := begin(ctx, t, tools, friend)
 	if err != nil {
 		return err
 	}
-	was, err := l.upgradable(ctx)
-	if err != nil {
+	if _, err := l.upgradable(ctx); err != nil {
 		return err
 	}
 	trees := t.Env.Trees
-	if _, err := l.layered(ctx, was, hello); err != nil {
+	if _, _, err := l.layered(ctx, friend); err != nil {
 		return err
 	}
 	if err := host.Follow(ctx, t, trees.URL, trees.Ref, false); err != nil {
@@ -41,11 +40,11 @@ func survivesUpgrade(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	if err := l.onTop("upgraded", now, trees.Newer.Commit, l.name(hello)); err != nil {
+	if err := l.onTop("upgraded", now, trees.Newer.Commit, l.name(friend)); err != nil {
 		return err
 	}
-	if err := l.present(ctx, l.name(hello)); err != nil {
+	if err := l.present(ctx, l.name(friend)); err != nil {
 		return err
 	}
-	return l.runs(ctx, l.name(hello), "hello")
+	return l.runs(ctx, l.name(friend), "hello")
 }

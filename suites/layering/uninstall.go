@@ -31,17 +31,7 @@ func uninstall(ctx context.Context, t *check.T, among []host.Tool) error {
 	if err != nil {
 		return err
 	}
-	if err := l.repository(ctx, fromSigned); err != nil {
-		return err
-	}
-	if err := l.install(ctx, friend, settings); err != nil {
-		return err
-	}
-	next, err := l.pending(ctx, "layered packages")
-	if err != nil {
-		return err
-	}
-	now, err := l.reboot(ctx, next)
+	now, err := l.layerNow(ctx, friend, settings)
 	if err != nil {
 		return err
 	}

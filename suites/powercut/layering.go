@@ -2,14 +2,11 @@ package powercut
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"assay/harness/host"
 	"assay/suites/check"
 	"assay/suites/deployments"
-	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, check.Check{
@@ -19,13 +16,6 @@ var _ = check.Register(suite, check.Check{
 
 // hello is the purpose of the package that is layered.
 const hello = "hello"
-
-// The harness's repository is the only one of the guest: it reaches no other.
-const (
-	repoFile    = "/etc/yum.repos.d/assay.repo"
-	asideScript = `mkdir -p /etc/yum.repos.d && cd /etc/yum.repos.d || exit
-for f in *.repo; do [ ! -e "$f" ] || mv "$f" "$f.aside" || exit; done`
-)
 
 func layering(ctx context.Context, t *check.T) error {
 	h, err := deployments.By(ctx, t, host.RPMOSTree)
@@ -39,11 +29,7 @@ func layering(ctx context.Context, t *check.T) error {
 	if err := deployments.MayLayer(ctx, t); err != nil {
 		return err
 	}
-	if _, err := probe.Output(ctx, t, "sh", asideScript); err != nil {
-		return err
-	}
-	repo := fmt.Sprintf("[assay]\nname=Assay's packages\nbaseurl=%s\nenabled=1\ngpgcheck=0\n", p.UnsignedURL)
-	if err := t.WriteFile(ctx, repoFile, strings.NewReader(repo), 0o644); err != nil {
+	if err := host.LayerFrom(ctx, t, host.PackageSource{URL: p.UnsignedURL}); err != nil {
 		return err
 	}
 	name := p.Names[hello]

@@ -32,8 +32,7 @@ func well(h *dt.Host, env *check.Env) {
 	h.On("sh", "-c", uptimeScript, "sh").Prints("0.00 0.00\n")
 	env.Packages = &check.Packages{UnsignedURL: "http://192.168.127.1:8001/unsigned/", Names: map[string]string{hello: "assay-hello"}}
 	h.On("sh", "-c", deployments.LockScript, "sh")
-	h.On("sh", "-c", asideScript, "sh")
-	h.TakesFile(repoFile)
+	hosttest.PlanPackages(h.Fake)
 }
 
 // changes are the commands that checks cut the power in.
@@ -192,7 +191,7 @@ func TestLayering(t *testing.T) {
 }
 
 func TestScriptsParse(t *testing.T) {
-	for _, s := range []string{deployments.SystemScript, asideScript, uptimeScript} {
+	for _, s := range []string{deployments.SystemScript, uptimeScript} {
 		if out, err := exec.Command("sh", "-n", "-c", s).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s\n%s", err, out, s)
 		}

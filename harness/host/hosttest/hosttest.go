@@ -24,6 +24,17 @@ func PlanTools(g *guesttest.Fake, tools ...host.Tool) *guesttest.Plan {
 	return g.On("sh", "-c", guesttest.Containing("/run/ostree-booted ]; then")).Prints(out.String())
 }
 
+// RepoFile is where host.LayerFrom writes the guest's only source of packages.
+const RepoFile = "/etc/yum.repos.d/assay.repo"
+
+// PlanPackages plans host.LayerFrom, and returns the plan of host.LayerFromOwn.
+func PlanPackages(g *guesttest.Fake) (back *guesttest.Plan) {
+	g.On("sh", "-c", guesttest.Containing(`mv "$f" "$f.assay-aside"`), guesttest.Rest)
+	g.TakesFile(RepoFile)
+	g.TakesFile("/etc/pki/rpm-gpg/RPM-GPG-KEY-assay")
+	return g.On("sh", "-c", guesttest.Containing(`mv "$f" "${f%.assay-aside}"`), guesttest.Rest)
+}
+
 // PlanStatus plans the status of one tool, by one answer after the other; the
 // last one stays. The deployments need a stateroot and a whole checksum; what
 // the tool cannot tell is lost, as it is on a real host. Pending and Rollback
