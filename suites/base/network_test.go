@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -27,18 +28,35 @@ tcp   LISTEN 0      128                0.0.0.0:22        0.0.0.0:*    users:(("s
 tcp   LISTEN 0      128                      *:22              *:*    users:(("systemd",pid=1,fd=50))
 tcp   LISTEN 0      4096               0.0.0.0:5355      0.0.0.0:*    users:(("systemd-resolve",pid=1,fd=1))
 `
+	const (
+		asks   = "udp UNCONN 0 0 0.0.0.0:49533 0.0.0.0:*\n"
+		serves = "udp UNCONN 0 0 0.0.0.0:7 0.0.0.0:* users:((\"nc\",pid=9,fd=3))\n"
+	)
+	// told is one answer after the other; the last one stays.
+	told := func(first string, then ...string) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, _ *check.Env) {
+			g.SetScale(1e-3)
+			p := g.On("sh", "-c", listenScript, "sh").Prints(first)
+			for _, out := range then {
+				p.Then().Prints(out)
+			}
+		}
+	}
 	suitetest.Run(t, "base/listeners", []suitetest.Case{
-		{Name: "usual", Guest: says(listenScript, usual)},
-		{Name: "mDNS and an old DHCP client", Guest: says(listenScript, usual+"udp UNCONN 0 0 *:68 *:* users:((\"dhclient\",pid=9,fd=6))\n"+
-			"udp UNCONN 0 0 *:47126 *:* users:((\"dhclient\",pid=9,fd=20))\nudp UNCONN 0 0 0.0.0.0:5353 0.0.0.0:* users:((\"avahi-daemon\",pid=7,fd=12))\n"+
+		{Name: "usual", Guest: told(usual)},
+		{Name: "mDNS and an old DHCP client", Guest: told(usual + "udp UNCONN 0 0 *:68 *:* users:((\"dhclient\",pid=9,fd=6))\n" +
+			"udp UNCONN 0 0 *:47126 *:* users:((\"dhclient\",pid=9,fd=20))\nudp UNCONN 0 0 0.0.0.0:5353 0.0.0.0:* users:((\"avahi-daemon\",pid=7,fd=12))\n" +
 			"udp UNCONN 0 0 [::]:51413 [::]:* users:((\"avahi-daemon\",pid=7,fd=15))\n")},
-		{Name: "asks for the time", Guest: says(listenScript, usual+"udp UNCONN 0 0 0.0.0.0:54593 0.0.0.0:* users:((\"systemd-timesyn\",pid=9,fd=12))\n")},
-		{Name: "a nameless port", Want: reports.Failed, Says: []string{"an unknown process on udp port 51413"}, Guest: says(listenScript, "udp UNCONN 0 0 [::]:51413 [::]:*\n")},
+		{Name: "asks for the time", Guest: told(usual + "udp UNCONN 0 0 0.0.0.0:54593 0.0.0.0:* users:((\"systemd-timesyn\",pid=9,fd=12))\n")},
+		{Name: "a nameless port", Want: reports.Failed, Says: []string{"an unknown process on udp port 51413"}, Guest: told("udp UNCONN 0 0 [::]:51413 [::]:*\n")},
+		{Name: "a question that was answered", Guest: told(usual+asks, usual+asks, usual)},
+		{Name: "one question after the other", Guest: told(usual+asks, usual+strings.ReplaceAll(asks, "49533", "49534"), usual)},
+		{Name: "a question, and a service", Want: reports.Failed, Says: []string{"to the outside: nc on udp port 7"}, Guest: told(usual+asks+serves, usual+asks+serves, usual+serves)},
 		{Name: "rpcbind", Want: reports.Failed, Says: []string{"rpcbind on udp port 111 (0.0.0.0)"},
-			Guest: says(listenScript, usual+"udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n")},
+			Guest: told(usual + "udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n")},
 		{Name: "port 22 of another", Want: reports.Failed, Says: []string{"nc on tcp port 22"},
-			Guest: says(listenScript, "tcp LISTEN 0 1 [::]:22 [::]:* users:((\"nc\",pid=1,fd=2))\n")},
-		{Name: "unnamed", Want: reports.Failed, Says: []string{"an unknown process on tcp port 80 (*)"}, Guest: says(listenScript, "tcp LISTEN 0 1 *:80 *:*\n")},
+			Guest: told("tcp LISTEN 0 1 [::]:22 [::]:* users:((\"nc\",pid=1,fd=2))\n")},
+		{Name: "unnamed", Want: reports.Failed, Says: []string{"an unknown process on tcp port 80 (*)"}, Guest: told("tcp LISTEN 0 1 *:80 *:*\n")},
 		lacks(listenScript),
 	})
 }
