@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"assay/harness/accel"
 	"assay/harness/capacity"
 	"assay/harness/console"
 	"assay/harness/machine"
@@ -197,9 +199,10 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		died = stuck
 	}
 	blamed := reports.CaseID("")
-	if died != nil && died.isImage() {
+	if died != nil && died.isImage(s.accel) {
 		blamed = s.blame(checks, end)
 	}
+	tripped := s.tripped(i, mark)
 	evidence := i.evidence()
 	for _, r := range checks {
 		e, ok := end.Done[r.ID()]
@@ -216,8 +219,8 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 			s.record(c)
 		case ok && e.Outcome == reports.Errored && e.Fault == reports.FaultInfra:
 			spoil(r, i.name, e.Message, e.Took)
-		case ok && e.Outcome == reports.Failed && e.Fault == reports.FaultImage && s.lack(r, e) != "":
-			spoil(r, i.name, s.lack(r, e), e.Took)
+		case ok && e.Outcome == reports.Failed && e.Fault == reports.FaultImage && cmp.Or(s.lack(r, e), tripped) != "":
+			spoil(r, i.name, cmp.Or(s.lack(r, e), tripped), e.Took)
 		case ok:
 			c := s.caseOf(r, e, i, evidence)
 			if c.Outcome == reports.Failed || c.Outcome == reports.Errored {
@@ -374,6 +377,20 @@ func (s *session) tell(i *instance) func(check.Event) {
 	}
 }
 
+// tripped says how the emulator broke the kernel of a guest since mark, if it
+// did: what fails in it then is nobody's failure.
+func (s *session) tripped(i *instance, mark int64) string {
+	if s.accel == accel.KVM {
+		return ""
+	}
+	for _, f := range i.console.FindingsSince(mark) {
+		if f.Kind == console.EmulatorFault {
+			return "the emulator tripped: " + f.Line
+		}
+	}
+	return ""
+}
+
 // death is how the guest died since mark, nil when it lives.
 func (i *instance) death(mark int64) *guestDied {
 	if f, ok := i.console.Fatal(mark); ok {
@@ -436,13 +453,16 @@ func (d *guestDied) Error() string {
 	return fmt.Sprintf("the virtual machine ended (%s) %s", d.end.Kind, d.end.Detail)
 }
 
-// isImage reports whether the guest's end is the image's own doing.
-func (d *guestDied) isImage() bool {
+// isImage reports whether the end of a guest that ran so is the image's own doing.
+func (d *guestDied) isImage(kind accel.Kind) bool {
 	if d.stuck != "" {
 		return true
 	}
 	if d.finding != nil {
-		return !slices.Contains([]console.Kind{console.EmulatorFault, console.SoftLockup, console.CPUTooOld}, d.finding.Kind)
+		if d.finding.Kind == console.EmulatorFault {
+			return kind == accel.KVM
+		}
+		return d.finding.Kind != console.SoftLockup && d.finding.Kind != console.CPUTooOld
 	}
 	// QEMU ends like a guest that powered off when the host tells it to end.
 	return d.end.Kind == machine.EndShutdown && d.said || d.end.Kind == machine.EndCrashed

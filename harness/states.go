@@ -188,7 +188,7 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	}
 	if err := s.rebootWatched(ctx, i, g); err != nil {
 		var died *guestDied
-		if errors.As(err, &died) && died.isImage() || errors.Is(err, guest.ErrRebootNotSeen) {
+		if errors.As(err, &died) && died.isImage(s.accel) || errors.Is(err, guest.ErrRebootNotSeen) {
 			return &noStateError{check.Upgraded, fmt.Errorf("the reboot into the update failed: %w", err)}
 		}
 		return fmt.Errorf("cannot reboot guest %s into the update: %w", i.name, err)

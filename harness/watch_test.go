@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"assay/harness/accel"
 	"assay/harness/console"
 	"assay/harness/machine"
 	"assay/harness/network"
@@ -54,7 +55,7 @@ func TestWatchedGuestThatPausesIsTheHosts(t *testing.T) {
 		if died == nil {
 			t.Fatal("nobody sees that the guest is paused")
 		}
-		if died.isImage() {
+		if died.isImage(accel.TCG) {
 			t.Error("the image is blamed for a guest that QEMU paused")
 		}
 		if !strings.Contains(died.Error(), "disk full or broken") {
@@ -73,7 +74,7 @@ func TestWatchedGuestPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				died := watchOne(t, &standIn{gone: make(chan struct{})}, c.mark, panicked)
-				if (died != nil) != c.dies || died != nil && !died.isImage() {
+				if (died != nil) != c.dies || died != nil && !died.isImage(accel.TCG) {
 					t.Errorf("died: %v", died)
 				}
 			})
@@ -85,8 +86,31 @@ func TestWatchedGuestIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &standIn{gone: make(chan struct{})}
 		time.AfterFunc(7*time.Second, func() { close(m.gone) })
-		if died := watchOne(t, m, 0, ""); died == nil || died.end == nil || died.isImage() {
+		if died := watchOne(t, m, 0, ""); died == nil || died.end == nil || died.isImage(accel.TCG) {
 			t.Errorf("died: %v", died)
 		}
 	})
+}
+
+// What an emulator's slip makes of a kernel is held against the image only where
+// nothing was emulated.
+func TestEmulatorFaultIsTheHosts(t *testing.T) {
+	const slip = "[  140.975618] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n[  141.000000] x\n"
+	for kind, image := range map[accel.Kind]bool{accel.TCG: false, accel.KVM: true} {
+		i := &instance{console: console.New(io.Discard, time.Now)}
+		if _, err := io.WriteString(i.console, slip); err != nil {
+			t.Fatal(err)
+		}
+		s := &session{accel: kind}
+		if tripped := s.tripped(i, 0); (tripped == "") != image {
+			t.Errorf("%s: what fails after it is put down to %q", kind, tripped)
+		}
+		if s.tripped(i, int64(len(slip))) != "" {
+			t.Errorf("%s: what the console showed before the mark counts", kind)
+		}
+		died := &guestDied{finding: &console.Finding{Kind: console.EmulatorFault}}
+		if died.isImage(kind) != image {
+			t.Errorf("%s: the image is blamed: %v", kind, !image)
+		}
+	}
 }

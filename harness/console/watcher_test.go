@@ -105,6 +105,20 @@ func TestAnEmulatorFaultExplainsThePanicAfterIt(t *testing.T) {
 	}
 }
 
+// On a system that is up the fault of one task is none of the console's
+// business, unless the kernel panics over it.
+func TestAnEmulatorFaultInASystemThatIsUp(t *testing.T) {
+	text := booted + "host login: \r\n[  140.000000] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n[  140.100000] x\n"
+	w := watch([]byte(text))
+	if f, bad := w.Fatal(0); bad || !slices.ContainsFunc(w.Findings(), func(f Finding) bool { return f.Kind == EmulatorFault }) {
+		t.Errorf("fatal %v, found %v", f, w.Findings())
+	}
+	w = watch([]byte(text + "[  141.000000] Kernel panic - not syncing: Fatal exception in interrupt\n[  141.100000] x\n"))
+	if f, bad := w.Fatal(0); !bad || f.Kind != EmulatorFault {
+		t.Errorf("fatal %v %s, want %s", bad, f.Kind, EmulatorFault)
+	}
+}
+
 func TestADoubleFaultWhileBootingMayBeTheEmulators(t *testing.T) {
 	line := "PANIC: double fault, error_code: 0x0\n[    9.300000] x\n"
 	for console, want := range map[string]Kind{
