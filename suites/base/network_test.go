@@ -52,6 +52,8 @@ tcp   LISTEN 0      4096               0.0.0.0:5355      0.0.0.0:*    users:(("s
 		{Name: "a question that was answered", Guest: told(usual+asks, usual+asks, usual)},
 		{Name: "one question after the other", Guest: told(usual+asks, usual+strings.ReplaceAll(asks, "49533", "49534"), usual)},
 		{Name: "a question, and a service", Want: reports.Failed, Says: []string{"to the outside: nc on udp port 7"}, Guest: told(usual+asks+serves, usual+asks+serves, usual+serves)},
+		{Name: "a question, and a service that is gone", Want: reports.Failed, Says: []string{"to the outside: an unknown process on tcp port 80"},
+			Guest: told(usual+asks+"tcp LISTEN 0 1 *:80 *:*\n", usual)},
 		{Name: "rpcbind", Want: reports.Failed, Says: []string{"rpcbind on udp port 111 (0.0.0.0)"},
 			Guest: told(usual + "udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n")},
 		{Name: "port 22 of another", Want: reports.Failed, Says: []string{"nc on tcp port 22"},
