@@ -245,8 +245,7 @@ func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance
 	if j.State != check.Fresh && again && !s.opt.NoFork {
 		var snap *snapshot
 		snap, err = s.states.get(ctx, forkedFrom(j.State))
-		if err != nil && j.State == check.Layered {
-			s.opt.Log.Debug("no layered guest to fork", "job", j.Key, "err", err)
+		if err != nil && j.State == check.Layered && !isDefinite(err) {
 			snap, err = s.states.get(ctx, check.Booted)
 		}
 		if err == nil {
@@ -338,7 +337,7 @@ func (s *session) runChild(ctx context.Context, i *instance, checks []check.Regi
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if d := s.watch(ctx, i.machine, i.console, mark, reboots); d != nil {
+		if d := s.watch(ctx, answering{i.machine}, i.console, mark, reboots); d != nil {
 			died(d)
 		}
 	}()

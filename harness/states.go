@@ -41,7 +41,8 @@ type states struct {
 }
 
 // derived is one state. A try that the infrastructure spoiled is made again,
-// as often as anything is retried; any other error stays.
+// as often as anything is retried; any other error stays, and so does every one
+// of state Layered, which nobody depends on.
 type derived struct {
 	mu    sync.Mutex
 	snap  *snapshot
@@ -105,7 +106,9 @@ func (st *states) get(ctx context.Context, state check.State) (*snapshot, error)
 	case d.snap != nil || d.err != nil:
 		return d.snap, d.err
 	case state == check.Layered: // once: whoever asks can do without
-		d.snap, d.err = st.layer(ctx)
+		if d.snap, d.err = st.layer(ctx); d.err != nil && !isDefinite(d.err) && ctx.Err() == nil {
+			st.s.note("every check that wants layered packages layers them itself: %v", d.err)
+		}
 		return d.snap, d.err
 	case state != check.Upgraded:
 		return nil, machine.ErrForkUnavailable
@@ -293,7 +296,7 @@ func (s *session) rebootWatched(ctx context.Context, i *instance, g *guest.SSH) 
 	reboots, watched := make(chan check.RebootPhase, 1), make(chan struct{})
 	go func() {
 		defer close(watched)
-		if d := s.watch(ctx, i.machine, i.console, mark, reboots); d != nil {
+		if d := s.watch(ctx, answering{i.machine}, i.console, mark, reboots); d != nil {
 			died(d)
 		}
 	}()

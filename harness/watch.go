@@ -46,8 +46,14 @@ type watchedMachine interface {
 	End() machine.End
 	CPUTime(context.Context) (time.Duration, error)
 	HeldBack() machine.HeldBack
-	Network() *network.Network
+	// Answers reports whether its SSH server says who it is.
+	Answers(context.Context) bool
 }
+
+// answering is a machine whose guest can be asked.
+type answering struct{ *machine.Machine }
+
+func (m answering) Answers(ctx context.Context) bool { return answers(ctx, m.Network()) }
 
 // watch looks at a guest while a child works in it, until ctx ends. It returns
 // how the guest died, nil when it did not: what the console or the machine
@@ -94,7 +100,7 @@ func (s *session) watch(ctx context.Context, m watchedMachine, c *console.Watche
 				continue // its end shows elsewhere
 			}
 			idle.look(now, cpu, m.HeldBack(), c.Said())
-			if idle.stuck(now) && !answers(ctx, m.Network()) {
+			if idle.stuck(now) && !m.Answers(ctx) {
 				found := c.FindingsSince(from)
 				d := diagnose(ending{findings: found, bytes: c.Bytes(), idle: true, waited: now.Sub(began),
 					inInitramfs: inInitramfs(c.Since(from))}, s.accel)

@@ -12,7 +12,6 @@ import (
 	"assay/harness/accel"
 	"assay/harness/console"
 	"assay/harness/machine"
-	"assay/harness/network"
 	"assay/suites/check"
 )
 
@@ -20,6 +19,8 @@ import (
 type standIn struct {
 	gone chan struct{}
 	err  error // of CPUTime
+	// answers is what its SSH server does.
+	answers bool
 }
 
 func (m *standIn) Gone() <-chan struct{} { return m.gone }
@@ -27,8 +28,8 @@ func (m *standIn) End() machine.End      { return machine.End{Kind: machine.EndF
 func (m *standIn) CPUTime(context.Context) (time.Duration, error) {
 	return time.Second, m.err
 }
-func (m *standIn) HeldBack() machine.HeldBack { return machine.HeldBack{} }
-func (m *standIn) Network() *network.Network  { return nil }
+func (m *standIn) HeldBack() machine.HeldBack   { return machine.HeldBack{} }
+func (m *standIn) Answers(context.Context) bool { return m.answers }
 
 // watchOne watches a machine for a minute, which after a second writes on its console.
 func watchOne(t *testing.T, m *standIn, mark int64, written string) *guestDied {
@@ -90,6 +91,23 @@ func TestWatchedGuestIsGone(t *testing.T) {
 			t.Errorf("died: %v", died)
 		}
 	})
+}
+
+// A guest that is idle and silent after a reboot is stuck, unless it answers.
+func TestWatchedGuestDoesNotComeBack(t *testing.T) {
+	for answers, dies := range map[bool]bool{false: true, true: false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := console.New(io.Discard, time.Now)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			reboots := make(chan check.RebootPhase, 1)
+			reboots <- check.RebootBegins
+			died := (&session{accel: accel.TCG}).watch(ctx, &standIn{gone: make(chan struct{}), answers: answers}, c, 0, reboots)
+			if (died != nil) != dies || died != nil && (died.stuck == "" || !died.isImage(accel.TCG)) {
+				t.Errorf("answers %v: died: %v", answers, died)
+			}
+		})
+	}
 }
 
 // What an emulator's slip makes of a kernel is held against the image only where

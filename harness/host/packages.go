@@ -2,10 +2,14 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"assay/harness/guest"
 )
+
+// LayeringTools layer packages, as criteria prefer them.
+var LayeringTools = []Tool{RPMOSTree, AtomicHost}
 
 // PackageSource is a repository of RPM packages.
 type PackageSource struct {
@@ -39,7 +43,7 @@ done`
 // LayerFrom makes a source the only one of packages that the guest knows.
 func LayerFrom(ctx context.Context, g guest.Guest, from PackageSource) error {
 	if err := configure(ctx, g, asideScript); err != nil {
-		return err
+		return fmt.Errorf("cannot set the image's own repositories aside: %w", err)
 	}
 	text := "[assay]\nname=Assay's packages\nenabled=1\nbaseurl=" + from.URL + "\n"
 	if from.Key == "" {
@@ -54,4 +58,9 @@ func LayerFrom(ctx context.Context, g guest.Guest, from PackageSource) error {
 }
 
 // LayerFromOwn gives the guest its own sources of packages back.
-func LayerFromOwn(ctx context.Context, g guest.Guest) error { return configure(ctx, g, backScript) }
+func LayerFromOwn(ctx context.Context, g guest.Guest) error {
+	if err := configure(ctx, g, backScript); err != nil {
+		return fmt.Errorf("cannot bring the image's own repositories back: %w", err)
+	}
+	return nil
+}

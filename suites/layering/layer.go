@@ -20,8 +20,7 @@ type layer struct {
 	p *check.Packages
 }
 
-// tools are those that layer packages, as criteria prefer them.
-var tools = []host.Tool{host.RPMOSTree, host.AtomicHost}
+var tools = host.LayeringTools
 
 // begin finds the first of these tools, and makes sure that packages for these
 // purposes are served and that the image is meant to be layered on.

@@ -5,34 +5,26 @@ import (
 	"slices"
 
 	"assay/harness/host"
-	"assay/suites/check"
 )
 
-// layered makes sure that the booted deployment has packages on top of its base,
-// and returns both. A guest in check.Layered has them already, on top of the
-// deployment that it can be rolled back to; on others they are layered now.
-func (l *layer) layered(ctx context.Context, purposes ...string) (base, now host.Deployment, err error) {
+// layered makes sure that the booted deployment has packages on top of its base.
+// A guest in check.Layered has them already; on others they are layered now.
+func (l *layer) layered(ctx context.Context, purposes ...string) error {
 	names := l.names(purposes)
-	s, now, err := l.status(ctx)
+	was, err := l.booted(ctx)
 	if err != nil {
-		return base, now, err
+		return err
 	}
-	if !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(now.Requested, n) }) {
-		was, ok := s.Rollback()
-		if !ok {
-			return base, now, check.Failf("packages were layered, and %s status has no deployment to roll back to", l.d.Tool())
-		}
-		base = was
-	} else {
-		base = now
+	now := was
+	if slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(was.Layered, n) }) {
 		if now, err = l.layerNow(ctx, purposes...); err != nil {
-			return base, now, err
+			return err
 		}
 	}
-	if err := l.onTop("booted", now, base.BaseChecksum, names...); err != nil {
-		return base, now, err
+	if err := l.onTop("booted", now, was.BaseChecksum, names...); err != nil {
+		return err
 	}
-	return base, now, l.present(ctx, names...)
+	return l.present(ctx, names...)
 }
 
 // layerNow layers packages on the booted deployment and boots the result.

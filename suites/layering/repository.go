@@ -30,6 +30,6 @@ func (l *layer) restore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(float64(30*time.Second)*max(1, l.t.Scale())))
 	defer cancel()
 	if err := host.LayerFromOwn(ctx, l.t); err != nil {
-		l.t.Log("cannot bring the image's own repositories back: %v", err)
+		l.t.Log("%v", err)
 	}
 }

@@ -18,9 +18,16 @@ func rollbackRemoves(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	was, _, err := l.layered(ctx, friend)
+	if err := l.layered(ctx, friend); err != nil {
+		return err
+	}
+	s, _, err := l.status(ctx)
 	if err != nil {
 		return err
+	}
+	was, ok := s.Rollback()
+	if !ok {
+		return check.Failf("packages were layered, and %s status has no deployment to roll back to", l.d.Tool())
 	}
 	o, err := l.d.Rollback(ctx, host.RollbackOptions{})
 	if err := l.did("roll back", o, err); err != nil {

@@ -20,7 +20,7 @@ func layeredService(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := l.layered(ctx, service); err != nil {
+	if err := l.layered(ctx, service); err != nil {
 		return err
 	}
 	r, err := t.Run(ctx, guest.Command{Args: []string{"systemctl", "enable", "--now", l.p.ServiceUnit}, Limit: time.Minute})

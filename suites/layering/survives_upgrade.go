@@ -22,7 +22,7 @@ func survivesUpgrade(ctx context.Context, t *check.T) error {
 		return err
 	}
 	trees := t.Env.Trees
-	if _, _, err := l.layered(ctx, friend); err != nil {
+	if err := l.layered(ctx, friend); err != nil {
 		return err
 	}
 	if err := host.Follow(ctx, t, trees.URL, trees.Ref, false); err != nil {
