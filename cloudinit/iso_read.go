@@ -8,6 +8,7 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"syscall"
 )
 
 // Bounds of an ISO that is read: a seed is kilobytes.
@@ -28,7 +29,8 @@ type Volume struct {
 // Open reads an ISO image whole. An image that is not one, is damaged or is
 // larger than any seed is an InputError; a file that cannot be read is not.
 func Open(path string) (*Volume, error) {
-	f, err := os.Open(path)
+	// O_NONBLOCK: a FIFO is opened at once, and refused.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open seed: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func unbase64(t *testing.T, b []byte) []byte {
@@ -76,6 +78,27 @@ func TestWriteISOKeepsWhatIsThere(t *testing.T) {
 	}
 	if st, _ := os.Stat(path); st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", st.Mode())
+	}
+}
+
+// What is no file, and least of all a device, is not replaced.
+func TestWriteISOReplacesFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, fifo} {
+		if err := minimalSeed().WriteISO(path, NoCloud, true); !errors.Is(err, ErrNotAFile) {
+			t.Errorf("%s: %v, want ErrNotAFile", path, err)
+		}
+	}
+	if st, err := os.Lstat(fifo); err != nil || st.Mode().IsRegular() {
+		t.Errorf("the FIFO is gone: %v", err)
+	}
+	var in *InputError
+	if _, err := Open(fifo); !errors.As(err, &in) {
+		t.Errorf("a FIFO is read: %v", err)
 	}
 }
 

@@ -16,9 +16,13 @@ import (
 // ErrExists means that WriteISO was to make a file that is there already.
 var ErrExists = errors.New("the file is there already")
 
+// ErrNotAFile means that WriteISO was to replace what is no file: a folder, a
+// device.
+var ErrNotAFile = errors.New("what is there is no regular file, and is not replaced")
+
 // WriteISO writes the seed as an ISO image of mode 0600 at path. Without
 // replace an existing file is left alone and the error is ErrExists; with it the
-// file is replaced in one step. The image is read back and compared before it
+// file is replaced in one step, and what is no regular file is ErrNotAFile. The image is read back and compared before it
 // gets its name, so that whatever stands at path is whole.
 func (s *Seed) WriteISO(path string, f Format, replace bool) error {
 	docs, err := s.Documents(f)
@@ -39,6 +43,10 @@ func writeISO(path, label string, docs []Document, iso isoWriter, replace bool) 
 		return err
 	}
 	fail := func(cause error) error { return fmt.Errorf("cannot write seed %s: %w", path, cause) }
+	// A rename would put the image in the place of a device, too.
+	if st, err := os.Stat(path); replace && err == nil && !st.Mode().IsRegular() {
+		return fail(ErrNotAFile)
+	}
 	if !replace {
 		// The name is taken first: of two writers one gets it.
 		hold, openErr := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

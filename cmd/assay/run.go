@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/harness"
+	"assay/harness/disk"
 	"assay/harness/usercheck"
 	"assay/reports"
 )
@@ -24,6 +25,9 @@ type runCommand struct {
 	keep, debug bool
 	json        bool
 }
+
+// repeatLimit bounds what one command may ask of a host.
+const repeatLimit = 1000
 
 func newRunCommand() *cobra.Command {
 	r := &runCommand{}
@@ -63,7 +67,7 @@ status counts: 1, then 2, 3, 4.`,
 	f.StringVar(&r.opt.UpdateImage, "update-image", "", "OCI layout (folder) with versions of the tree as container images, oldest first")
 	f.StringVar(&r.opt.KnownFile, "known", "", "known failures (YAML); a covered failure does not reject")
 	f.StringVar(&r.opt.Stream, "stream", "", "release stream of the image, for the scope of known failures")
-	f.Int64Var(&r.opt.MaxImageSize, "max-size", 0, "refuse images whose disk is larger, in bytes (default 64 GiB)")
+	f.Int64Var(&r.opt.MaxImageSize, "max-size", 0, "refuse compressed images that unpack to more, in bytes (default 64 GiB, and no more than 4096 times their size)")
 	f.BoolVar(&r.debug, "debug", false, "open a shell in a guest in which a check failed")
 	f.BoolVar(&r.keep, "keep", false, "keep the first guest in which a check failed until Ctrl-C, and say how to get in")
 	f.BoolVar(&r.json, "json", false, "print results.json on standard output")
@@ -71,6 +75,9 @@ status counts: 1, then 2, 3, 4.`,
 }
 
 func (r *runCommand) run(c *cobra.Command, images []string) error {
+	if err := notEmpty(c); err != nil {
+		return err
+	}
 	if r.retryFailed != "" {
 		again, err := r.selectFailed(images)
 		if err != nil {
@@ -93,15 +100,23 @@ func (r *runCommand) run(c *cobra.Command, images []string) error {
 	if r.opt.Repeat < 1 {
 		return usagef("cannot repeat %d times", r.opt.Repeat)
 	}
-	if r.opt.Retries <= 0 {
+	if r.opt.Repeat > repeatLimit {
+		return usagef("cannot repeat %d times: no more than %d", r.opt.Repeat, repeatLimit)
+	}
+	for flag, v := range map[string]int64{"parallel": int64(r.opt.Parallel), "retries": int64(r.opt.Retries), "max-size": r.opt.MaxImageSize} {
+		if v < 0 {
+			return usagef("--%s cannot be %d", flag, v)
+		}
+	}
+	if r.opt.Retries == 0 {
 		r.opt.Retries = -1 // none; 0 is the package's default
 	}
 	if err := r.guestFlags.apply(&r.opt); err != nil {
 		return err
 	}
 	for _, image := range images { // a typo shows before the first guest boots
-		if _, err := os.Stat(image); err != nil {
-			return usagef("cannot judge %s: %w", image, errors.Unwrap(err))
+		if err := disk.Find(image); err != nil {
+			return err
 		}
 	}
 	worst := exitOK
@@ -138,6 +153,7 @@ func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
 	if opt.Results == "" {
 		opt.Results = filepath.Join("assay-results", time.Now().UTC().Format("20060102-150405")+"-"+folderName(image))
 	}
+	missing := missingFolders(opt.Results)
 	p := newProgress(os.Stderr)
 	defer p.close()
 	opt.Progress = p.show
@@ -162,9 +178,10 @@ func (r *runCommand) one(c *cobra.Command, image string) (int, error) {
 		return 0, err
 	}
 	if err != nil {
-		// Folders that a refused image left empty say nothing.
-		if os.Remove(opt.Results) == nil && r.results == "" {
-			_ = os.Remove(filepath.Dir(opt.Results))
+		for _, dir := range missing { // made for a refused image, they say nothing when they are empty
+			if os.Remove(dir) != nil {
+				break
+			}
 		}
 		return 0, err
 	}
@@ -184,6 +201,17 @@ func (r *runCommand) tell(c *cobra.Command, run *reports.Run) error {
 		return reports.EncodeJSON(c.OutOrStdout(), run)
 	}
 	return reports.Summary(c.OutOrStdout(), run, isColorful(os.Stdout))
+}
+
+// missingFolders are a folder and those it is in, as far as they are not there,
+// the innermost first.
+func missingFolders(dir string) (missing []string) {
+	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+			return missing
+		}
+		missing = append(missing, dir)
+	}
 }
 
 // folderName makes an image's name fit to be one folder.

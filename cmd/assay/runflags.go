@@ -7,10 +7,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"assay/artifact"
 	"assay/cloudinit"
 	"assay/harness"
+	"assay/harness/machine"
 	"assay/suites/check"
 )
 
@@ -27,6 +29,21 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usagef("`%s` has no command %q: did you mean %s? See `%[1]s --help`", c.CommandPath(), args[0], strings.Join(near, " or "))
 	}
 	return usagef("`%s` has no command %q; see `%[1]s --help`", c.CommandPath(), args[0])
+}
+
+// notEmpty refuses flags of a choice that were given and choose nothing, as an
+// unset variable of a script does: they would choose everything.
+func notEmpty(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "suite", "check", "label", "checks", "retry-failed":
+			list, ok := f.Value.(pflag.SliceValue)
+			if ok && (len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")) || !ok && f.Value.String() == "" {
+				err = usagef("--%s is empty", f.Name)
+			}
+		}
+	})
+	return err
 }
 
 func selectionFlags(c *cobra.Command, s *harness.Selection) {
@@ -95,6 +112,9 @@ func (g *guestFlags) apply(o *harness.Options) error {
 		o.Firmware = artifact.Firmware(g.firmware)
 	default:
 		return usagef("cannot use firmware %q: want auto, uefi or bios", g.firmware)
+	}
+	if err := machine.CheckURI(o.URI); err != nil {
+		return &usageError{err}
 	}
 	format, err := cloudinit.ParseFormat(g.seed)
 	if err != nil {

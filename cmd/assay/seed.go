@@ -96,9 +96,17 @@ func (o *seedOptions) writeISO(c *cobra.Command, args []string) error {
 	if err := volume.Check(); err != nil {
 		return &cloudinit.InputError{File: name, Err: err}
 	}
+	if in, err := os.Stat(args[0]); err == nil {
+		if out, err := os.Stat(o.output); err == nil && os.SameFile(in, out) {
+			return usagef("cannot write seed %s: it is the seed file itself", o.output)
+		}
+	}
 	err = seed.WriteISO(o.output, format, o.force)
 	if errors.Is(err, cloudinit.ErrExists) {
 		return usagef("%w; --force replaces it", err)
+	}
+	if errors.Is(err, cloudinit.ErrNotAFile) || errors.Is(err, os.ErrNotExist) {
+		return &usageError{err}
 	}
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ func newSuitesCommand() *cobra.Command {
   assay suites --json | jq -r '.[].id'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := notEmpty(c); err != nil {
+				return err
+			}
 			all, err := harness.ChecksWith(sel.Folders)
 			if err != nil {
 				return err

@@ -16,7 +16,7 @@ import (
 // Options bound and steer an import. The zero value has the defaults.
 type Options struct {
 	// MaxSize bounds what a compressed file may unpack to, in bytes, holes included;
-	// 0 is DefaultMaxSize.
+	// 0 is DefaultMaxSize, and no more than a healthy disk shrinks by.
 	MaxSize int64
 	// MaxVirtual bounds the disk a guest would see, in bytes; 0 is DefaultMaxVirtual.
 	MaxVirtual int64
@@ -30,6 +30,8 @@ type Options struct {
 	// ten times a second and at its end; not at the same time by two goroutines. It
 	// is not called when the cache answers.
 	Progress func(done, total int64)
+
+	allowed bool // MaxSize was asked for: it holds however little the file is
 }
 
 // Defaults of Options.
@@ -40,6 +42,7 @@ const (
 )
 
 func (o Options) withDefaults() Options {
+	o.allowed = o.allowed || o.MaxSize > 0
 	for _, d := range []struct {
 		v   *int64
 		def int64

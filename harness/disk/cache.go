@@ -62,7 +62,7 @@ func OpenCache(root string) (*Cache, error) {
 		}
 	}
 	if err := c.sweep(); err != nil {
-		return nil, fmt.Errorf("cannot clean image cache %s: %w", c.dir, err)
+		return nil, fmt.Errorf("cannot clean image cache %s: %w; set ASSAY_CACHE to a folder that is yours", c.dir, err)
 	}
 	return c, nil
 }

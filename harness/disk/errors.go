@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
 )
 
@@ -20,11 +21,20 @@ type InputError struct {
 }
 
 func (e *InputError) Error() string {
-	s := fmt.Sprintf("cannot use image %s: %s", e.Path, e.Problem)
+	s := fmt.Sprintf("cannot use image %s: %s", shown(e.Path), e.Problem)
 	if e.Next != "" {
 		s += ". " + e.Next
 	}
 	return s
+}
+
+// shown is a name as people read it: one that could pass for another line, or
+// steer a terminal, is quoted.
+func shown(name string) string {
+	if q := strconv.Quote(name); q != `"`+name+`"` {
+		return q
+	}
+	return name
 }
 
 func (e *InputError) Unwrap() error { return e.Err }

@@ -378,3 +378,38 @@ func TestCancelled(t *testing.T) {
 		}
 	}
 }
+
+// endless gives zeros for ever, as a bomb's decoder does from what it has read.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestCancelledWhileABombUnpacks(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	u := &unpacked{Reader: endless{}, codec: kindZstd, src: &meter{ctx: ctx}}
+	p := make([]byte, 10)
+	if n, err := u.Read(p); n != 10 || err != nil {
+		t.Fatal(n, err)
+	}
+	why := errors.New("the user said stop")
+	cancel(why)
+	if _, err := u.Read(p); !errors.Is(err, why) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A name that could pass for another line, or steer a terminal, is quoted.
+func TestOddNamesAreQuoted(t *testing.T) {
+	for name, want := range map[string]string{"a b.qcow2": "a b.qcow2", "a\nassay: accepted": `"a\nassay: accepted"`, "\x1b[31m": `"\x1b[31m"`, "\u202ex": `"\u202ex"`} {
+		if err := Find(filepath.Join("none", name)); err == nil || !strings.Contains(err.Error(), strings.Trim(want, `"`)) || strings.Contains(err.Error(), name) != (name == want) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestSaid(t *testing.T) {
+	diag := "qemu-img: warning: odd\nqemu-img: Could not open '/cache/tmp-1': it is corrupt\nYou can try qemu-img check -r all\n"
+	if got := said(diag); got != "it is corrupt" {
+		t.Errorf("%q", got)
+	}
+}

@@ -20,7 +20,10 @@ func (i *importing) unpack(ctx context.Context, k kind) (*note, error) {
 	coding := k.compression()
 	stated := false // i.limit is what the file itself states
 	if coding != artifact.Uncompressed {
-		i.limit = min(i.opt.MaxSize, ratioFloor+ratio*i.src.id.Size)
+		i.limit = i.opt.MaxSize
+		if !i.opt.allowed {
+			i.limit = min(i.limit, ratioFloor+ratio*i.src.id.Size)
+		}
 		if k == kindXZ {
 			// The decoder accepts no stream without its index, nor one of another length than
 			// the index says: a download that was cut short is known at once, and so is a bomb.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +96,20 @@ func (c *cappedBuffer) Write(p []byte) (int, error) {
 
 func (c *cappedBuffer) String() string { return c.b.String() }
 
+var couldNotOpen = regexp.MustCompile(`^Could not open '[^']*': `)
+
+// said is what qemu-img says first, without its own name and the file's: that may
+// be a temporary one of ours. Hints follow, and warnings come before.
+func said(diag string) string {
+	for l := range strings.Lines(strings.TrimSpace(diag)) {
+		l = strings.TrimPrefix(strings.TrimSpace(l), "qemu-img: ")
+		if !strings.HasPrefix(l, "warning: ") {
+			return couldNotOpen.ReplaceAllString(l, "")
+		}
+	}
+	return lastLine(diag)
+}
+
 // lastLine is the last line that says something, without "qemu-img: ".
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
@@ -109,7 +124,7 @@ func checkQCOW2(ctx context.Context, path string, h *qcow2Header, fileSize int64
 		return err
 	}
 	if exit != 0 {
-		return badInput("Fetch or build the image again.", "QEMU cannot open it: %s", lastLine(diag))
+		return badInput("Fetch or build the image again.", "QEMU cannot open it: %s", said(diag))
 	}
 	var info struct {
 		VirtualSize int64  `json:"virtual-size"`
@@ -155,7 +170,7 @@ func checkQCOW2(ctx context.Context, path string, h *qcow2Header, fileSize int64
 	if strings.Contains(diag, "lock") {
 		return badInput("Stop the guest that uses it, or name a copy.", "a running guest or another program has it open for writing")
 	}
-	return badInput("Fetch or build the image again.", "qemu-img cannot check it: %s", lastLine(diag))
+	return badInput("Fetch or build the image again.", "qemu-img cannot check it: %s", said(diag))
 }
 
 // maxBackingName is QEMU's bound on the name of a backing file in a qcow2.

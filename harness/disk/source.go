@@ -52,34 +52,48 @@ func (id identity) settled(t time.Time) bool {
 	return t.Sub(time.Unix(0, id.CtimeNs)) > clockGrain
 }
 
-// openSource opens path, or returns an *InputError when it names anything but a
-// readable, non-empty regular file. Symbolic links are followed. A FIFO or a
-// device is never opened, as opening can block or have effects.
-func openSource(path string) (*source, error) {
+// Find looks whether an image is there, without reading it: a name that is not
+// that of a file is an InputError.
+func Find(path string) error {
 	refuse := func(err error, next, format string, args ...any) error {
 		return &InputError{Path: path, Problem: fmt.Sprintf(format, args...), Next: next, Err: err}
 	}
+	const check = "Check the name."
 	if path == "" {
-		return nil, refuse(nil, "Name an image file.", "the path is empty")
+		return refuse(nil, "Name an image file.", "the path is empty")
 	}
 	fi, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if to, lerr := os.Readlink(path); lerr == nil {
-			return nil, refuse(err, "", "it is a symbolic link to %s, which does not exist", to)
+			return refuse(err, check, "it is a symbolic link to %s, which does not exist", shown(to))
 		}
-		return nil, refuse(err, "", "there is no such file")
+		return refuse(err, check, "there is no such file")
 	case errors.Is(err, syscall.ELOOP):
-		return nil, refuse(err, "", "it is a symbolic link that leads back to itself")
+		return refuse(err, check, "it is a symbolic link that leads back to itself")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, refuse(err, "Make it readable for the user who runs this.", "it cannot be read: permission denied")
+		return unreadable(path, err)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
-		return nil, refuse(err, "", "it is not the path of a file: %v", err)
+		return refuse(err, check, "it is not the path of a file: %v", errors.Unwrap(err))
 	case err != nil:
-		return nil, fmt.Errorf("cannot look at image %s: %w", path, err)
+		return fmt.Errorf("cannot look at image %s: %w", path, err)
 	}
 	if err := regular(fi); err != nil {
-		return nil, named(err, path)
+		return named(err, path)
+	}
+	return nil
+}
+
+func unreadable(path string, err error) error {
+	return &InputError{Path: path, Problem: "it cannot be read: permission denied", Next: "Make it readable for the user who runs this.", Err: err}
+}
+
+// openSource opens path, or returns an *InputError when it names anything but a
+// readable, non-empty regular file. Symbolic links are followed. A FIFO or a
+// device is never opened, as opening can block or have effects.
+func openSource(path string) (*source, error) {
+	if err := Find(path); err != nil {
+		return nil, err
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -92,11 +106,12 @@ func openSource(path string) (*source, error) {
 	f, err := os.OpenFile(abs, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			return nil, refuse(err, "Make it readable for the user who runs this.", "it cannot be read: permission denied")
+			return nil, unreadable(path, err)
 		}
 		return nil, fmt.Errorf("cannot open image %s: %w", path, err)
 	}
-	if fi, err = f.Stat(); err == nil {
+	fi, err := f.Stat()
+	if err == nil {
 		err = regular(fi)
 	}
 	if err != nil {

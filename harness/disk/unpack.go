@@ -109,6 +109,10 @@ func unpack(ctx context.Context, k kind, src *meter, xzProgram string) (*unpacke
 }
 
 func (u *unpacked) Read(p []byte) (int, error) {
+	// Of a bomb the decoder has the whole input at once, and never asks for more.
+	if u.src.ctx.Err() != nil {
+		return 0, context.Cause(u.src.ctx)
+	}
 	n, err := u.Reader.Read(p)
 	if err != nil && err != io.EOF {
 		err = u.explain(err)

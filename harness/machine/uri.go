@@ -45,6 +45,14 @@ type endpoint struct {
 	uri     string
 	sockets []string
 	session bool
+	asked   bool // the socket was named: nobody but its owner can make it answer
+}
+
+// CheckURI returns an error for a libvirt that cannot be used. An empty URI is
+// the default.
+func CheckURI(uri string) error {
+	_, err := newEndpoint(uri, os.Getenv)
+	return err
 }
 
 // newEndpoint reads a URI of the two local forms; ?socket=PATH overrides where
@@ -59,7 +67,7 @@ func newEndpoint(uri string, env func(string) string) (endpoint, error) {
 	}
 	e := endpoint{uri: "qemu://" + u.Path, session: u.Path == "/session"}
 	if s := u.Query().Get("socket"); s != "" {
-		e.sockets = []string{s}
+		e.sockets, e.asked = []string{s}, true
 		return e, nil
 	}
 	dir := "/run/libvirt"
@@ -100,7 +108,7 @@ func (e endpoint) dialOnce(ctx context.Context) (net.Conn, error) {
 // by itself two minutes after its last client.
 func (e endpoint) dial(ctx context.Context) (net.Conn, error) {
 	c, err := e.dialOnce(ctx)
-	if err == nil || !e.session || !isNoDaemon(err) {
+	if err == nil || !e.session || e.asked || !isNoDaemon(err) {
 		return c, err
 	}
 	if serr := startSessionDaemon(ctx); serr != nil {

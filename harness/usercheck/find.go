@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -93,7 +94,15 @@ func Find(folders []string) ([]Check, error) {
 // findIn reads one folder. What leads out of it is refused.
 func findIn(folder string) (found []Check, wrong []error) {
 	bad := func(file string, err error) {
-		wrong = append(wrong, fmt.Errorf("%s: %w", filepath.Join(folder, file), err))
+		name := filepath.Join(folder, file)
+		if !strconv.CanBackquote(name) { // it could steer a terminal, or pass for another line
+			name = strconv.Quote(name)
+		}
+		wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
+	}
+	// Opening a FIFO would wait for whoever writes to it.
+	if st, err := os.Stat(folder); err == nil && !st.IsDir() {
+		return nil, []error{fmt.Errorf("cannot read the folder %s: it is no folder", folder)}
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
@@ -169,6 +171,11 @@ func (h header) apply(c *Check) error {
 	return nil
 }
 
+// steers reports a character that does something to a line instead of being in it.
+func steers(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
+}
+
 // valid refuses values that cannot be carried out.
 func (c *Check) valid() error {
 	switch {
@@ -176,8 +183,8 @@ func (c *Check) valid() error {
 		return fmt.Errorf("its name %q is not of the form %s; give it one with the key name", c.Name, nameShape)
 	case c.Title == "":
 		return errors.New("its header has no title: what does it promise, in one sentence?")
-	case len([]rune(c.Title)) > titleLimit || strings.ContainsAny(c.Title, "\n\r\t\x00"):
-		return fmt.Errorf("its title is no line of at most %d characters", titleLimit)
+	case len([]rune(c.Title)) > titleLimit || strings.ContainsFunc(c.Title, steers):
+		return fmt.Errorf("its title is no line of at most %d characters that can be shown", titleLimit)
 	case c.Criterion != "" && !criterionShape.MatchString(c.Criterion):
 		return fmt.Errorf("its criterion %q is not of the form %s", c.Criterion, criterionShape)
 	case c.State != check.Booted && c.State != check.Fresh && c.State != check.Upgraded:

@@ -2,10 +2,13 @@ package known
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"assay/artifact"
 	"assay/reports"
@@ -121,6 +124,17 @@ func TestParseTellsEveryEntrysMistake(t *testing.T) {
 func TestReadNeedsAFile(t *testing.T) {
 	if _, err := Read(t.TempDir() + "/none.yaml"); err == nil || !strings.Contains(err.Error(), "cannot read known failures") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A FIFO that nobody writes to holds nobody up.
+func TestReadOfAFIFO(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Read(fifo); err != nil || l == nil {
+		t.Errorf("%v, %v", l, err)
 	}
 }
 
