@@ -93,6 +93,7 @@ type examination struct {
 	host   Host
 	distro distro
 	checks []Check
+	qemu   string // how QEMU introduces itself
 }
 
 func (e *examination) add(name string, s Status, mend []string, format string, args ...any) {

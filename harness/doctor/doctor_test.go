@@ -108,6 +108,16 @@ func TestWhatIsMissingIsNamedWithItsCure(t *testing.T) {
 		"emulation": {func(h *Host, _ fstest.MapFS) {
 			h.Accel = func(context.Context) (accel.Kind, string, error) { return accel.TCG, "no /dev/kvm", nil }
 		}, nil, "kvm", Warn, ""},
+		"emulation by an old QEMU": {func(h *Host, _ fstest.MapFS) {
+			h.Accel = func(context.Context) (accel.Kind, string, error) { return accel.TCG, "no /dev/kvm", nil }
+			h.Output = func(context.Context, string, ...string) (string, error) {
+				return "QEMU emulator version 8.0.4 (Debian)\n", nil
+			}
+		}, nil, "emulation", Warn, ""},
+		"emulation by QEMU 8.1": {func(h *Host, _ fstest.MapFS) {
+			h.Accel = func(context.Context) (accel.Kind, string, error) { return accel.TCG, "no /dev/kvm", nil }
+			h.Output = func(context.Context, string, ...string) (string, error) { return "QEMU emulator version 8.1.0\n", nil }
+		}, nil, "emulation", "absent", ""},
 		"KVM for root alone": {func(_ *Host, root fstest.MapFS) {
 			root["dev/kvm"] = &fstest.MapFile{Mode: fs.ModeDevice | 0o600, Sys: &syscall.Stat_t{}}
 		}, nil, "start", Warn, "sudo chmod 0660 /dev/kvm"},

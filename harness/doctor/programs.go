@@ -38,6 +38,9 @@ func (e *examination) programs(ctx context.Context) {
 				e.add(p.name, p.without, e.install(p.program), "%s is there and does not run: %v", path, err)
 			} else {
 				e.add(p.name, OK, nil, "%s", firstLine(version))
+				if p.name == "qemu" {
+					e.qemu = firstLine(version)
+				}
 			}
 			found = true
 			break
