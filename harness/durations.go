@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// durations remembers how long jobs took on this host, to start the longest
-// first. Losing it costs a little time and nothing else, so every error in
+// durations remembers how long jobs, and checks of those that can be split, took on
+// this host. Losing it costs a little time and nothing else, so every error in
 // reading or writing it is the same as not remembering.
 type durations struct {
 	path string
 	mu   sync.Mutex
-	// seconds by job key, an average that forgets by half each time.
+	// seconds by job key or check id, an average that forgets by half each time.
 	seconds map[string]float64
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +31,11 @@ func (s *session) judge(ctx context.Context, checks []check.Registered) error {
 		s.total += len(j.Checks)
 	}
 	s.layersForItself(jobs)
-	longestFirst(jobs, s.memory.get())
+	e := estimates{s.memory.get(), s.scale}
+	if !s.opt.NoFork {
+		jobs = e.split(jobs, s.guestsAtOnce())
+	}
+	e.longestFirst(jobs)
 	s.runJobs(ctx, jobs)
 	return nil
 }
@@ -52,21 +55,26 @@ func (s *session) applying(checks []check.Registered) (out []check.Registered) {
 	return out
 }
 
+// guestsAtOnce is how many guests may work at a time.
+func (s *session) guestsAtOnce() int {
+	if s.opt.Parallel > 0 {
+		return s.opt.Parallel
+	}
+	// Guests wait a lot; two virtual CPUs share a real one well.
+	return max(1, 2*hostCPUs()/s.opt.CPUs)
+}
+
 // runJobs runs the jobs on as many guests as the host holds: in order, but for
 // those whose state is still being made.
 func (s *session) runJobs(ctx context.Context, jobs []job) {
-	workers := s.opt.Parallel
-	if workers <= 0 {
-		// Guests wait a lot; two virtual CPUs share a real one well.
-		workers = max(1, 2*hostCPUs()/s.opt.CPUs)
-	}
+	workers := s.guestsAtOnce()
 	queue := make(chan job)
 	var wg sync.WaitGroup
 	work := func() {
 		for j := range queue {
 			began := time.Now()
-			if s.runJob(ctx, j) && s.judged(j) {
-				s.memory.add(j.Key, time.Since(began))
+			if s.runJob(ctx, j) {
+				s.remember(j, time.Since(began))
 			}
 		}
 	}
@@ -90,17 +98,6 @@ func (s *session) runJobs(ctx context.Context, jobs []job) {
 	}
 	close(queue)
 	wg.Wait()
-}
-
-// judged reports that a job had something to judge. What was skipped took no
-// time that is worth remembering: another image will not skip it.
-func (s *session) judged(j job) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(j.Checks, func(r check.Registered) bool {
-		c := s.cases[r.ID()]
-		return c != nil && c.Outcome != reports.Skipped
-	})
 }
 
 // runJob runs one job, trying again on a fresh guest what the infrastructure

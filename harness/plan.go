@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"sort"
 	"strings"
 
 	"assay/reports"
@@ -187,23 +186,4 @@ func plan(checks []check.Registered, repeat int) []job {
 		}
 	}
 	return jobs
-}
-
-// longestFirst orders jobs by how long they are thought to take, so that the
-// last one running is a short one. What is not remembered counts its checks.
-func longestFirst(jobs []job, remembered map[string]float64) {
-	seconds := func(j job) float64 {
-		if s, ok := remembered[j.Key]; ok {
-			return s
-		}
-		s := 10 * float64(len(j.Checks))
-		if j.State == check.Fresh {
-			s += 200
-		}
-		if len(j.Checks) == 1 && j.Checks[0].Isolated {
-			s += 100 // isolated checks mostly reboot
-		}
-		return s
-	}
-	sort.SliceStable(jobs, func(a, b int) bool { return seconds(jobs[a]) > seconds(jobs[b]) })
 }

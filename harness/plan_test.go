@@ -103,18 +103,6 @@ func TestBootChecksNeedNoGuestOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestLongestFirst(t *testing.T) {
-	jobs := plan(some, 1)
-	longestFirst(jobs, map[string]float64{"base": 5, "storage": 500})
-	var got []string
-	for _, j := range jobs {
-		got = append(got, j.Key)
-	}
-	if want := "storage base@fresh base/b base"; strings.Join(got, " ") != want {
-		t.Errorf("order is %q, want %q: remembered first, then by what such jobs usually take", strings.Join(got, " "), want)
-	}
-}
-
 func TestWithoutTag(t *testing.T) {
 	for in, want := range map[string]string{
 		"quay.io/os:41":          "quay.io/os",

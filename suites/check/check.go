@@ -54,6 +54,9 @@ type Suite struct {
 	Criterion string
 	// Title is what the criterion promises, in a few words.
 	Title string
+	// Divisible is true for a suite so slow that several guests may share what one
+	// of them would do: none of its checks counts on another.
+	Divisible bool
 }
 
 // Check is one line of the report.

@@ -12,6 +12,7 @@ var suite = check.Suite{
 	Name:      "containers",
 	Criterion: "S4",
 	Title:     "containers are pulled, run, limited, built and removed",
+	Divisible: true,
 }
 
 // Purposes of images in check.Env.Registry.
