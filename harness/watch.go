@@ -3,7 +3,9 @@ package harness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"assay/harness/console"
@@ -40,6 +42,21 @@ func pausedEnd(err error) *machine.End {
 	return &machine.End{Kind: machine.EndFailed, Detail: err.Error()}
 }
 
+// firmwareSilent is how long a machine that the kernel has reset may say nothing
+// before it counts as hung in its firmware: at least that, and firmwareScaled on a
+// KVM host. The same firmware has booted the same image before: QEMU's emulation
+// may lose its way in a reset, and keeps a processor busy for ever then.
+const (
+	firmwareSilent = 3 * time.Minute
+	firmwareScaled = 30 * time.Second
+)
+
+// resetLast reports whether a kernel's last word, to reset the machine, is the last
+// of what the console shows.
+func resetLast(found []console.Finding) bool {
+	return len(found) > 0 && found[len(found)-1].Kind == console.Shutdown && strings.Contains(found[len(found)-1].Line, "reboot: ")
+}
+
 // watchedMachine is what watch asks of a guest's machine.
 type watchedMachine interface {
 	Gone() <-chan struct{}
@@ -57,9 +74,9 @@ func (m answering) Answers(ctx context.Context) bool { return answers(ctx, m.Net
 
 // watch looks at a guest while a child works in it, until ctx ends. It returns
 // how the guest died, nil when it did not: what the console or the machine
-// shows, a pause that QEMU made for an error of the host's disk, or a reboot
-// after which the guest is idle and silent and nothing answers. Only a machine's
-// own CPU time tells that from a slow host.
+// shows, a pause that QEMU made for an error of the host's disk, a reboot after
+// which the guest is idle and silent and nothing answers, or one that never left
+// the firmware. Only a machine's own CPU time tells the former from a slow host.
 func (s *session) watch(ctx context.Context, m watchedMachine, c *console.Watcher, mark int64, reboots <-chan check.RebootPhase) *guestDied {
 	findings, unsubscribe := c.Subscribe()
 	defer unsubscribe()
@@ -100,8 +117,12 @@ func (s *session) watch(ctx context.Context, m watchedMachine, c *console.Watche
 				continue // its end shows elsewhere
 			}
 			idle.look(now, cpu, m.HeldBack(), c.Said())
+			found := c.FindingsSince(from)
+			if silent := now.Sub(idle.silent); silent >= max(firmwareSilent, time.Duration(float64(firmwareScaled)*s.scale)) && resetLast(found) && !idle.stuck(now) {
+				return &guestDied{end: &machine.End{Kind: machine.EndFailed,
+					Detail: fmt.Sprintf("(its kernel reset it, and for %s the firmware was busy and said nothing)", silent.Round(time.Second))}}
+			}
 			if idle.stuck(now) && !m.Answers(ctx) {
-				found := c.FindingsSince(from)
 				d := diagnose(ending{findings: found, bytes: c.Bytes(), idle: true, waited: now.Sub(began),
 					inInitramfs: inInitramfs(c.Since(from))}, s.accel)
 				return &guestDied{stuck: d.Message}

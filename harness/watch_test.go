@@ -21,11 +21,16 @@ type standIn struct {
 	err  error // of CPUTime
 	// answers is what its SSH server does.
 	answers bool
+	// busy since then, if ever.
+	busy time.Time
 }
 
 func (m *standIn) Gone() <-chan struct{} { return m.gone }
 func (m *standIn) End() machine.End      { return machine.End{Kind: machine.EndFailed, Detail: "killed"} }
 func (m *standIn) CPUTime(context.Context) (time.Duration, error) {
+	if !m.busy.IsZero() {
+		return time.Since(m.busy), m.err
+	}
 	return time.Second, m.err
 }
 func (m *standIn) HeldBack() machine.HeldBack   { return machine.HeldBack{} }
@@ -106,6 +111,39 @@ func TestWatchedGuestDoesNotComeBack(t *testing.T) {
 			if (died != nil) != dies || died != nil && (died.stuck == "" || !died.isImage(accel.TCG)) {
 				t.Errorf("answers %v: died: %v", answers, died)
 			}
+		})
+	}
+}
+
+// A guest that its kernel reset, and that stays busy without a word, hangs in
+// its firmware: the emulator's doing.
+func TestWatchedGuestHangsInItsFirmware(t *testing.T) {
+	const reset = "[  206.523946] reboot: Restarting system\n[  206.526379] reboot: machine restart\n  "
+	for name, c := range map[string]struct {
+		written, later string
+		dies           bool
+	}{
+		"hangs":                  {reset, "", true},
+		"still goes down":        {"[  206.428654] systemd-shutdown[1]: Syncing filesystems and block devices.\n", "", false},
+		"comes back":             {reset, "[    0.000000] Linux version 6.12\n", false},
+		"its loader says a word": {reset, "Booting Linux\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := console.New(io.Discard, time.Now)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				reboots := make(chan check.RebootPhase, 1)
+				reboots <- check.RebootBegins
+				time.AfterFunc(time.Second, func() { _, _ = io.WriteString(w, c.written) })
+				for n := range 5 {
+					time.AfterFunc(time.Duration(n+1)*2*time.Minute, func() { _, _ = io.WriteString(w, c.later) })
+				}
+				died := (&session{accel: accel.TCG, scale: 10}).watch(ctx, &standIn{gone: make(chan struct{}), busy: time.Now()}, w, 0, reboots)
+				if (died != nil) != c.dies || died != nil && (died.isImage(accel.TCG) || !strings.Contains(died.Error(), "firmware")) {
+					t.Errorf("died: %v", died)
+				}
+			})
 		})
 	}
 }
