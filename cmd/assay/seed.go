@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (o *seedOptions) writeISO(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	data, name, err := readSeedFile(c.InOrStdin(), args[0])
+	data, name, err := readSeedFile(c.Context(), c.InOrStdin(), args[0])
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (o *seedOptions) checkISO(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func readSeedFile(stdin io.Reader, name string) ([]byte, string, error) {
+func readSeedFile(ctx context.Context, stdin io.Reader, name string) ([]byte, string, error) {
 	in := stdin
 	if name == "-" {
 		name = "standard input"
@@ -158,9 +159,22 @@ func readSeedFile(stdin io.Reader, name string) ([]byte, string, error) {
 		in = f
 	}
 	// One byte more than is taken, so that Parse sees that there is too much.
-	data, err := io.ReadAll(io.LimitReader(in, cloudinit.MaxSeedFile+1))
-	if err != nil {
-		return nil, name, usagef("cannot read the seed file: %w", err)
+	type answer struct {
+		data []byte
+		err  error
 	}
-	return data, name, nil
+	read := make(chan answer, 1)
+	go func() { // nothing ends a read of a terminal or a pipe
+		data, err := io.ReadAll(io.LimitReader(in, cloudinit.MaxSeedFile+1))
+		read <- answer{data, err}
+	}()
+	select {
+	case a := <-read:
+		if a.err != nil {
+			return nil, name, usagef("cannot read the seed file: %w", a.err)
+		}
+		return a.data, name, nil
+	case <-ctx.Done():
+		return nil, name, context.Cause(ctx)
+	}
 }
