@@ -12,25 +12,6 @@ import (
 	"assay/suites/check"
 )
 
-// layer derives state Layered: a fork of Booted on which packages were layered,
-// and which was rebooted into them.
-func (st *states) layer(ctx context.Context) (_ *snapshot, err error) {
-	s := st.s
-	from, err := st.get(ctx, check.Booted)
-	if err != nil {
-		return nil, err
-	}
-	i, g, err := s.enterFork(ctx, from, s.guestName("layer"))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.layerGuest(ctx, i, g); err != nil {
-		g.Close()
-		return nil, errors.Join(err, i.close())
-	}
-	return st.save(ctx, i, g, check.Layered)
-}
-
 // layerGuest layers the packages for check.LayeredPurposes and reboots. A guest
 // that dies over it by its own doing is a *noStateError.
 func (s *session) layerGuest(ctx context.Context, i *instance, g *guest.SSH) (err error) {

@@ -106,7 +106,7 @@ func (st *states) get(ctx context.Context, state check.State) (*snapshot, error)
 	case d.snap != nil || d.err != nil:
 		return d.snap, d.err
 	case state == check.Layered: // once: whoever asks can do without
-		if d.snap, d.err = st.layer(ctx); d.err != nil && !isDefinite(d.err) && ctx.Err() == nil {
+		if d.snap, d.err = st.derive(ctx, check.Layered, "layer", st.s.layerGuest); d.err != nil && !isDefinite(d.err) && ctx.Err() == nil {
 			st.s.note("every check that wants layered packages layers them itself: %v", d.err)
 		}
 		return d.snap, d.err
@@ -134,24 +134,29 @@ func isDefinite(err error) bool {
 
 // upgrade derives state Upgraded: a fork of Booted that was lived in, upgraded
 // and rebooted.
-func (st *states) upgrade(ctx context.Context) (_ *snapshot, err error) {
-	s := st.s
-	if _, err := s.trees.get(ctx); err != nil {
+func (st *states) upgrade(ctx context.Context) (*snapshot, error) {
+	if _, err := st.s.trees.get(ctx); err != nil {
 		return nil, err
 	}
+	return st.derive(ctx, check.Upgraded, "upgrade", st.s.upgradeGuest)
+}
+
+// derive saves a fork of Booted that was brought into a state. Guests on the way
+// there are named after kind.
+func (st *states) derive(ctx context.Context, state check.State, kind string, bring func(context.Context, *instance, *guest.SSH) error) (*snapshot, error) {
 	from, err := st.get(ctx, check.Booted)
 	if err != nil {
 		return nil, err
 	}
-	i, g, err := s.enterFork(ctx, from, s.guestName("upgrade"))
+	i, g, err := st.s.enterFork(ctx, from, st.s.guestName(kind))
 	if err != nil {
 		return nil, err
 	}
-	if err := s.upgradeGuest(ctx, i, g); err != nil {
+	if err := bring(ctx, i, g); err != nil {
 		g.Close()
 		return nil, errors.Join(err, i.close())
 	}
-	return st.save(ctx, i, g, check.Upgraded)
+	return st.save(ctx, i, g, state)
 }
 
 // noStateError means that a guest cannot be brought into a state, by its own
