@@ -100,12 +100,12 @@ func (s *session) runJobs(ctx context.Context, jobs []job) {
 	wg.Wait()
 }
 
-// runJob runs one job, trying again on a fresh guest what the infrastructure
+// runJob runs one job, trying again on another guest what the infrastructure
 // spoiled. It reports whether the first try answered everything.
 func (s *session) runJob(ctx context.Context, j job) bool {
 	pending := j.Checks
 	for attempt := 1; ; attempt++ {
-		pending = s.tryJob(ctx, j, pending, attempt, attempt > s.opt.Retries)
+		pending = s.tryJob(ctx, &j, pending, attempt, attempt > s.opt.Retries)
 		if len(pending) == 0 || ctx.Err() != nil {
 			return attempt == 1 && ctx.Err() == nil
 		}
@@ -114,13 +114,13 @@ func (s *session) runJob(ctx context.Context, j job) bool {
 
 // tryJob runs checks in one guest and returns those that an infrastructure
 // fault spoiled and that may be tried again.
-func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, attempt int, last bool) (spoiled []check.Registered) {
+func (s *session) tryJob(ctx context.Context, j *job, checks []check.Registered, attempt int, last bool) (spoiled []check.Registered) {
 	spoil := func(r check.Registered, guest, message string, took time.Duration) {
 		a := reports.Attempt{Number: attempt, Guest: guest, Outcome: reports.Errored, Fault: reports.FaultInfra, Message: message, Took: took}
 		if !last {
 			if len(spoiled) == 0 {
 				s.opt.Progress(Progress{Time: time.Now(), Stage: "retry", Name: j.Key, Done: true, OK: true,
-					Text: fmt.Sprintf("%s will be tried again on a fresh guest: %s", j.Key, message)})
+					Text: fmt.Sprintf("%s will be tried again on another guest: %s", j.Key, message)})
 			}
 			s.addAttempt(r, a)
 			spoiled = append(spoiled, r)
@@ -142,7 +142,8 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		}
 		return spoiled
 	}
-	i, forked, err := s.guestFor(ctx, j, attempt)
+	i, forked, err := s.guestFor(ctx, *j)
+	j.boots = true // should this one do no good
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -200,6 +201,7 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 		blamed = s.blame(checks, end)
 	}
 	tripped := s.tripped(i, mark)
+	j.boots = !forked || tripped == "" // what the emulator did to a fork is not the fork's
 	evidence := i.evidence()
 	for _, r := range checks {
 		e, ok := end.Done[r.ID()]
@@ -234,11 +236,11 @@ func (s *session) tryJob(ctx context.Context, j job, checks []check.Registered, 
 }
 
 // guestFor makes the guest that a job needs. forked is true when it was
-// forked. From the second attempt on, and where no fork can be had, it is a
-// fresh boot: same result, slower.
-func (s *session) guestFor(ctx context.Context, j job, attempt int) (i *instance, forked bool, err error) {
+// forked. Where a fork did no good, and where none can be had, it is a fresh
+// boot: same result, slower.
+func (s *session) guestFor(ctx context.Context, j job) (i *instance, forked bool, err error) {
 	// An upgrade is too dear to be made once more for each job.
-	again := attempt == 1 || j.State == check.Upgraded
+	again := !j.boots || j.State == check.Upgraded
 	if j.State != check.Fresh && again && !s.opt.NoFork {
 		var snap *snapshot
 		snap, err = s.states.get(ctx, forkedFrom(j.State))

@@ -43,6 +43,7 @@ type job struct {
 	Checks []check.Registered
 	// Repeat counts from 1 when the plan is repeated.
 	Repeat int
+	boots  bool // its next guest is a fresh boot
 }
 
 // SelectionError is a choice of checks that chooses nothing, or nothing that is there.

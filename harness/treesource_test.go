@@ -38,7 +38,7 @@ func TestTreesBeforeRoom(t *testing.T) {
 	}
 	c := check.Registered{Suite: check.Suite{Name: "upgrade"}, Check: check.Check{Name: "ostree", NeedsTrees: true}}
 	j := job{Key: "upgrade", State: check.Booted, Checks: []check.Registered{c}}
-	if left := s.tryJob(t.Context(), j, j.Checks, 1, true); asked != 1 || len(left) != 0 {
+	if left := s.tryJob(t.Context(), &j, j.Checks, 1, true); asked != 1 || len(left) != 0 {
 		t.Fatalf("asked %d times, %d checks to be tried again", asked, len(left))
 	}
 	s.assemble(j.Checks)
