@@ -41,7 +41,7 @@ var rules = []rule{
 	{"harness/host", []string{"harness/guest"}, "host tools are commands in a guest"},
 	{"harness/livedin", []string{"harness/guest"}, "marks are commands in a guest"},
 	{"harness/usercheck", []string{"reports", "harness/guest", "suites/check"}, "it makes checks of files, and a plan of nothing"},
-	{"harness/trees", []string{"harness/guest", "suites/check"}, "what is served and what checks are told of it"},
+	{"harness/trees", []string{"harness/guest", "harness/host", "suites/check"}, "what is served and what checks are told of it"},
 	{"harness/doctor", []string{"artifact", "harness/accel", "harness/capacity", "harness/machine"}, "it looks at hosts, not at images"},
 
 	{"suites", []string{"artifact", "reports", "harness/guest", "harness/host", "harness/livedin"},

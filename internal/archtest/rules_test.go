@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -13,6 +16,7 @@ import (
 // TestImports reads the imports of every package of the module.
 func TestImports(t *testing.T) {
 	module := strings.TrimSpace(golist(t, "-m"))
+	lookAtSources(t, strings.TrimSpace(golist(t, "-m", "-f", "{{.Dir}}")))
 	// -e: a package that does not compile still has imports to check.
 	dec := json.NewDecoder(strings.NewReader(golist(t, "-e", "-json=ImportPath,Imports,TestImports,XTestImports", module+"/...")))
 	seen := 0
@@ -30,6 +34,23 @@ func TestImports(t *testing.T) {
 	}
 	if seen < 10 {
 		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+// lookAtSources has go test see what this test depends on: it knows of files that
+// a test looks at, not of those that its programs read, and would take the answer of
+// an earlier run.
+func lookAtSources(t *testing.T, root string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

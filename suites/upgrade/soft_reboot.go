@@ -116,17 +116,18 @@ func awaitSoft(ctx context.Context, t *check.T, was string, count int) error {
 		if t.BootID() != was {
 			return check.Failf("the system was told to reboot softly, and rebooted the whole machine")
 		}
+		late := time.Now().After(down) // before it is asked: what is said later counts
 		_, now, err := softReboots(ctx, t)
 		var broken *guest.TransportError
 		var ended *guest.CommandError // a session's processes are told to end before it breaks
 		switch {
-		case errors.As(err, &broken), errors.As(err, &ended) && time.Now().Before(down): // on its way down
+		case errors.As(err, &broken), errors.As(err, &ended) && !late: // on its way down
 		case err != nil:
 			return err
 		case now > count:
 			return nil
 		}
-		if time.Now().After(down) {
+		if late {
 			return check.Failf("the system was told to reboot softly, and stays up")
 		}
 		select {
