@@ -43,12 +43,13 @@ func pausedEnd(err error) *machine.End {
 }
 
 // firmwareSilent is how long a machine that the kernel has reset may say nothing
-// before it counts as hung in its firmware: at least that, and firmwareScaled on a
-// KVM host. The same firmware has booted the same image before: QEMU's emulation
-// may lose its way in a reset, and keeps a processor busy for ever then.
+// and not answer before it counts as hung in its firmware: at least that, and
+// firmwareScaled on a KVM host, longer than a boot that nobody hears of. The same
+// firmware has booted the same image before: QEMU's emulation may lose its way in
+// a reset, and keeps a processor busy for ever then.
 const (
 	firmwareSilent = 3 * time.Minute
-	firmwareScaled = 30 * time.Second
+	firmwareScaled = time.Minute
 )
 
 // resetLast reports whether a kernel's last word, to reset the machine, is the last
@@ -118,9 +119,9 @@ func (s *session) watch(ctx context.Context, m watchedMachine, c *console.Watche
 			}
 			idle.look(now, cpu, m.HeldBack(), c.Said())
 			found := c.FindingsSince(from)
-			if silent := now.Sub(idle.silent); silent >= max(firmwareSilent, time.Duration(float64(firmwareScaled)*s.scale)) && resetLast(found) && !idle.stuck(now) {
+			if silent := now.Sub(idle.silent); silent >= max(firmwareSilent, time.Duration(float64(firmwareScaled)*s.scale)) && resetLast(found) && !idle.stuck(now) && !m.Answers(ctx) {
 				return &guestDied{end: &machine.End{Kind: machine.EndFailed,
-					Detail: fmt.Sprintf("(its kernel reset it, and for %s the firmware was busy and said nothing)", silent.Round(time.Second))}}
+					Detail: fmt.Sprintf("(its kernel reset it, and for %s it was busy, said nothing and did not answer: its firmware hangs)", silent.Round(time.Second))}}
 			}
 			if idle.stuck(now) && !m.Answers(ctx) {
 				d := diagnose(ending{findings: found, bytes: c.Bytes(), idle: true, waited: now.Sub(began),

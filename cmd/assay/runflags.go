@@ -39,7 +39,7 @@ func notEmpty(c *cobra.Command) (err error) {
 		case "suite", "check", "label", "checks", "retry-failed":
 			list, ok := f.Value.(pflag.SliceValue)
 			if ok && (len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")) || !ok && f.Value.String() == "" {
-				err = usagef("--%s is empty", f.Name)
+				err = usagef("--%s is empty or has an empty item: leave it out to choose all", f.Name)
 			}
 		}
 	})

@@ -20,6 +20,7 @@ type layer struct {
 	p *check.Packages
 }
 
+// tools are those that layer packages.
 var tools = host.LayeringTools
 
 // begin finds the first of these tools, and makes sure that packages for these
