@@ -73,7 +73,7 @@ corpus: setup ## everything deliberately broken, each of which the right check m
 
 .PHONY: long
 long: setup ## guest tests that have no time in `make test`
-	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -p 1 -run 'Broken|Healthy|Upgraded|ForReal|Killed|AtOnce' ./cmd/assay ./harness ./fixtures/standins
+	ASSAY_GUEST_TESTS=1 ASSAY_CORPUS=all $(GO) test -v -count=1 -timeout 12h -p 1 -run 'Broken|Healthy|StateIsMadeOnce|ForReal|Killed|AtOnce' ./cmd/assay ./harness ./fixtures/standins
 
 .PHONY: server-tests
 server-tests: ## the release stage against real servers: trackers, sshd, S3, mail, bus (the first run builds some)

@@ -51,16 +51,7 @@ func TestLayerAllWithoutATool(t *testing.T) {
 // TestLayeredStateIsMadeOnce boots the reference image that layers, and has two
 // checks start from packages that are layered already.
 func TestLayeredStateIsMadeOnce(t *testing.T) {
-	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
-		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
-	}
-	if os.Getenv("ASSAY_CORPUS") != "all" {
-		t.Skip("three boots: `make long` has the time for it")
-	}
-	cache, err := DefaultCache()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cache := longTest(t, "three boots")
 	img, err := refimage.Ensure(t.Context(), refimage.Options{Flavour: refimage.RPMOSTree, Cache: cache, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)

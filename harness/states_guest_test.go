@@ -15,20 +15,28 @@ import (
 	"assay/suites/check"
 )
 
-// TestUpgradedStateIsMadeOnce boots the reference image, derives the upgraded
-// state from it, and forks that: the fork runs the new tree, and the booted
-// state still forks the old one. Then the same with a derived update.
-func TestUpgradedStateIsMadeOnce(t *testing.T) {
+// longTest skips a test that boots guests for minutes unless it is asked for, and
+// returns the cache.
+func longTest(t *testing.T, takes string) string {
+	t.Helper()
 	if os.Getenv("ASSAY_GUEST_TESTS") == "" {
-		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make acceptance does)")
+		t.Skip("boots real guests: set ASSAY_GUEST_TESTS=1 (make long does)")
 	}
 	if os.Getenv("ASSAY_CORPUS") != "all" {
-		t.Skip("an upgrade and two boots: `make long` has the time for it")
+		t.Skip(takes + ": `make long` has the time for it")
 	}
 	cache, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cache
+}
+
+// TestUpgradedStateIsMadeOnce boots the reference image, derives the upgraded
+// state from it, and forks that: the fork runs the new tree, and the booted
+// state still forks the old one. Then the same with a derived update.
+func TestUpgradedStateIsMadeOnce(t *testing.T) {
+	cache := longTest(t, "an upgrade and two boots")
 	img, err := refimage.Ensure(t.Context(), refimage.Options{Cache: cache, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
