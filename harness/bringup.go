@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,8 @@ type notUpError struct {
 	diagnosis
 	guest    string
 	evidence []reports.Evidence
+	// cloudInit is the version that the guest's says it is; empty is unknown.
+	cloudInit string
 }
 
 func (e *notUpError) Error() string { return e.Message }
@@ -63,7 +66,12 @@ func (s *session) bringUp(ctx context.Context, kind string) (*instance, *guest.S
 			return i, g, nil
 		}
 		var down *notUpError
-		if errors.As(err, &down) && down.Fault == reports.FaultImage {
+		isDown := errors.As(err, &down)
+		if isDown && down.Check == bootSeed && withoutNetworkConfig.MatchString(down.cloudInit) && s.plainSeed.CompareAndSwap(false, true) {
+			s.note("cloud-init %s is too old for the network configuration of the seed: booted again with a seed that has none", down.cloudInit)
+			continue
+		}
+		if isDown && down.Fault == reports.FaultImage {
 			return nil, nil, err
 		}
 		if ctx.Err() != nil {
@@ -146,6 +154,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 		}
 		lines := i.console.Since(0)
 		e.inInitramfs, e.ignited, e.loader = inInitramfs(lines), ignited(lines), loaderIn(lines)
+		e.cloudInitVersion = cloudInitVersion(lines)
 		e.cloudInit = slices.ContainsFunc(lines, cloudInit.MatchString)
 		e.findings, e.bytes, e.err, e.waited = i.console.Findings(), i.console.Bytes(), a.err, time.Since(began)
 		e.waiting = i.console.Waiting()
@@ -156,7 +165,7 @@ func (s *session) await(ctx context.Context, i *instance) (*guest.SSH, guest.Rea
 		default:
 		}
 		d := diagnose(e, s.accel)
-		return nil, guest.Readiness{}, &notUpError{diagnosis: d, guest: i.name, evidence: []reports.Evidence{i.consoleEvidence(d.Shown)}}
+		return nil, guest.Readiness{}, &notUpError{diagnosis: d, guest: i.name, evidence: []reports.Evidence{i.consoleEvidence(d.Shown)}, cloudInit: e.cloudInitVersion}
 	}
 	for {
 		select {
@@ -351,10 +360,12 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 		return fmt.Errorf("cannot find out which tools manage the guest: %w", err)
 	}
 	s.tools = toolsOf(found)
-	if f.OSTreeVersion == "" {
-		if f.OSTreeVersion, err = imageVersion(ctx, found); err != nil {
+	if f.OSTreeVersion == "" || f.OSTreeCommit == "" {
+		version, digest, err := imageIdentity(ctx, found)
+		if err != nil {
 			return fmt.Errorf("cannot read the version of the guest's image: %w", err)
 		}
+		f.OSTreeVersion, f.ImageDigest = cmp.Or(f.OSTreeVersion, version), cmp.Or(f.ImageDigest, digest)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -368,25 +379,26 @@ func (s *session) readFacts(ctx context.Context, i *instance, g *guest.SSH) erro
 	return nil
 }
 
-// imageVersion is the version of the container image that the host was deployed
-// from, a label of which its commit tells nothing; empty where it is not known.
-// An error is the infrastructure's.
-func imageVersion(ctx context.Context, found host.Found) (string, error) {
+// imageIdentity is the version of the container image that the host was deployed
+// from, a label of which its commit tells nothing, and its digest, which a host
+// without ostree (bootc's composefs backend) tells nowhere else; empty where they
+// are not known. An error is the infrastructure's.
+func imageIdentity(ctx context.Context, found host.Found) (version, digest string, err error) {
 	d, ok := found.Driver(host.Bootc)
 	if !ok {
-		return "", nil
+		return "", "", nil
 	}
 	booted, err := bootedOf(ctx, d)
 	var never *noStateError
 	switch {
 	case errors.As(err, &never): // the checks of the tool say what is wrong with it
-		return "", nil
+		return "", "", nil
 	case err != nil:
-		return "", err
+		return "", "", err
 	case booted.Image == nil:
-		return "", nil
+		return "", "", nil
 	}
-	return booted.Version, nil
+	return booted.Version, booted.Image.Digest, nil
 }
 
 // tools are the host tools that the image ships.

@@ -112,8 +112,10 @@ type ending struct {
 	// ignited is true when the console shows Ignition at work, which reads no
 	// cloud-init seed.
 	ignited bool
-	// cloudInit is true when the console shows cloud-init at work.
-	cloudInit bool
+	// cloudInit is true when the console shows cloud-init at work, and
+	// cloudInitVersion what version it says it is; empty is unknown.
+	cloudInit        bool
+	cloudInitVersion string
 	// bytes seen on the console.
 	bytes int64
 	// idle is true when the guest's CPUs had been idle for a while: it was
@@ -193,7 +195,7 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	switch {
 	case stage == guest.StageBoot && waitsOutside(last):
 		fault = reports.FaultInfra // of the network, which is closed
-	case e.ignited && !e.cloudInit:
+	case e.ignited && !e.cloudInit, withoutHostKey.MatchString(e.cloudInitVersion):
 		fault = reports.FaultInfra // there is no way in for us
 	}
 	waited := e.waited.Round(time.Second)
@@ -208,6 +210,9 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 		why := "the seed was not applied"
 		if e.ignited {
 			why += "; Ignition configures this image, which may have no cloud-init to read one: build it with cloud-init, or with a key to log in"
+		}
+		if withoutHostKey.MatchString(e.cloudInitVersion) {
+			why += "; cloud-init " + e.cloudInitVersion + " knows no ed25519 host keys, with which Assay knows its guests: 0.7.7 is the first that does"
 		}
 		return diagnosis{Check: bootSeed, Fault: fault,
 			Message: fmt.Sprintf("SSH answers but does not know the key of the cloud-init seed (%s): %s", last, why)}
@@ -304,6 +309,28 @@ var (
 // ignition is how Ignition and its units show on a console, and what Fedora
 // CoreOS says of it before its login prompt.
 var ignition = regexp.MustCompile(`\bignition\[\d+\]|\bIgnition \((fetch|files|disks|mount)|Ignition: (ran on|no config provided)|provided by Ignition`)
+
+// cloudInitSays finds the version in a line that cloud-init prints at each of its stages.
+var cloudInitSays = regexp.MustCompile(`\bCloud-init v\. ?(\d[\w.~+-]*)`)
+
+// cloudInitVersion is what version cloud-init says on the console that it is.
+func cloudInitVersion(lines []string) string {
+	for _, l := range lines {
+		if m := cloudInitSays.FindStringSubmatch(l); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// Versions of cloud-init that a seed of today is too new for. Sources, in its own
+// repository: cloudinit/config/cc_ssh.py, which has ed25519 since 0.7.7, and
+// cloudinit/net/network_state.py, which before 17.1 makes nothing of version 2, at
+// which the whole of cloud-init then dies.
+var (
+	withoutHostKey       = regexp.MustCompile(`^0\.7\.[0-6]\b`)
+	withoutNetworkConfig = regexp.MustCompile(`^0\.`)
+)
 
 var cloudInit = regexp.MustCompile(`\bcloud-init(-\w+)?(\[\d+\]|\.service)|Cloud-init v\.`)
 

@@ -84,6 +84,37 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// TestOldCloudInit: a seed of today is too new for it, which is no fault of the image.
+func TestOldCloudInit(t *testing.T) {
+	for version, want := range map[string]struct {
+		fault   reports.Fault
+		says    string
+		without bool // it is given a seed without a network configuration
+	}{
+		"0.7.5":             {reports.FaultInfra, "knows no ed25519 host keys", true},
+		"0.7.9":             {reports.FaultImage, "seed was not applied", true},
+		"17.1":              {reports.FaultImage, "seed was not applied", false},
+		"24.4-0ubuntu1~x+1": {reports.FaultImage, "seed was not applied", false},
+		"":                  {reports.FaultImage, "seed was not applied", false},
+	} {
+		lines := []string{"[   20.1] something else v. 1"}
+		if version != "" {
+			lines = append(lines, "[   21.4] cloud-init[612]: Cloud-init v. "+version+" running 'init-local' at Mon, 05 Jan 2026 03:04:05 +0000. Up 21.3 seconds.")
+		}
+		e := ending{bytes: 100, refused: true, waited: 5 * time.Minute, err: &guest.NotReadyError{Stage: guest.StageHostKey, Last: errors.New("SHA256:x")},
+			cloudInitVersion: cloudInitVersion(lines)}
+		if e.cloudInitVersion != version {
+			t.Errorf("version %q, want %q", e.cloudInitVersion, version)
+		}
+		if d := diagnose(e, accel.KVM); d.Check != bootSeed || d.Fault != want.fault || !strings.Contains(d.Message, want.says) {
+			t.Errorf("%s: %+v", version, d)
+		}
+		if got := withoutNetworkConfig.MatchString(version); got != want.without {
+			t.Errorf("%s: too old for a network configuration is %t", version, got)
+		}
+	}
+}
+
 func TestIgnitedImageIsToldApart(t *testing.T) {
 	e := ending{bytes: 100, refused: true, waited: 5 * time.Minute, err: &guest.NotReadyError{Stage: guest.StageLogin, Last: errors.New("refused")}}
 	if d := diagnose(e, accel.KVM); strings.Contains(d.Message, "Ignition") {

@@ -13,7 +13,7 @@ import (
 // TestImageVersion: of a container image bootc knows the version, and the commit does not.
 func TestImageVersion(t *testing.T) {
 	booted := host.Deployment{OSName: "os", Checksum: hosttest.Sum('a'), Booted: true, Version: "2026.2",
-		Image: &host.Image{Transport: "registry", Name: "quay.io/os:stable"}}
+		Image: &host.Image{Transport: "registry", Name: "quay.io/os:stable", Digest: "sha256:" + hosttest.Sum('d')}}
 	commit := booted
 	commit.Image = nil
 	for name, c := range map[string]struct {
@@ -35,7 +35,7 @@ func TestImageVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := imageVersion(t.Context(), found); err != nil || got != c.want {
+			if got, digest, err := imageIdentity(t.Context(), found); err != nil || got != c.want || (digest != "") != (c.want != "") {
 				t.Errorf("%q, %v, want %q", got, err, c.want)
 			}
 		})
@@ -60,7 +60,7 @@ func TestImageVersionUnanswered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := imageVersion(t.Context(), found); got != "" || (err != nil) != c.lost {
+			if got, _, err := imageIdentity(t.Context(), found); got != "" || (err != nil) != c.lost {
 				t.Errorf("%q, %v", got, err)
 			}
 		})

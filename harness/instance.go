@@ -175,7 +175,11 @@ func (s *session) boot(ctx context.Context, name string, lease *capacity.Lease) 
 		}
 	}()
 	i.cold = true
-	if i.seed, err = newSeed(s.runDir.ID, name, i.scratch, s.opt.SeedFormat); err != nil {
+	config := seedNetwork()
+	if s.plainSeed.Load() {
+		config = nil
+	}
+	if i.seed, err = newSeed(s.runDir.ID, name, i.scratch, s.opt.SeedFormat, config); err != nil {
 		return nil, err
 	}
 	i.overlay = filepath.Join(i.scratch, "disk.qcow2")

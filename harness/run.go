@@ -20,6 +20,7 @@ import (
 // ends the run: no guest is left behind, and if checks were answered by then the
 // run is returned beside the error, and its folder says what is known.
 func Run(ctx context.Context, opt Options) (*reports.Run, error) {
+	began := usage() // a process may run more than once
 	if err := opt.fill(); err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func Run(ctx context.Context, opt Options) (*reports.Run, error) {
 	decided := err == nil && ctx.Err() == nil
 	if decided {
 		run.Finished = time.Now()
-		run.Usage = usage()
+		run.Usage = usageSince(began)
 		err = s.verdict(checks)
 		if err == nil && s.kept != nil {
 			opt.Keep(run, s.kept.held)
@@ -136,6 +137,16 @@ func usage() *reports.Usage {
 		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	}
 	return &reports.Usage{CPU: cpu(self), MaxRSSKiB: self.Maxrss, ChildrenCPU: cpu(kids), ChildrenPeak: kids.Maxrss}
+}
+
+// usageSince is what was spent since then. The most memory is that of the whole process.
+func usageSince(began *reports.Usage) *reports.Usage {
+	now := usage()
+	if now != nil && began != nil {
+		now.CPU -= began.CPU
+		now.ChildrenCPU -= began.ChildrenCPU
+	}
+	return now
 }
 
 // hostCPUs is how many CPUs this process may use.

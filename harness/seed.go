@@ -35,10 +35,11 @@ func seedNetwork() *cloudinit.Network {
 }
 
 // newSeed makes a guest's seed with keys of its own and writes its ISO.
-func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
+// config is nil for cloud-init that knows no such configuration.
+func newSeed(runID, guest, dir string, format cloudinit.Format, config *cloudinit.Network) (*seed, error) {
 	sd, secrets, err := cloudinit.New(cloudinit.Options{
 		Hostname: "assay-" + guest, InstanceID: "iid-" + runID + "-" + guest, RootLogin: true, Rand: rand.Reader,
-		Network: seedNetwork(),
+		Network: config,
 	})
 	if err != nil {
 		return nil, err
@@ -47,11 +48,15 @@ func newSeed(runID, guest, dir string, format cloudinit.Format) (*seed, error) {
 	if err := sd.WriteISO(iso, format, false); err != nil {
 		return nil, err
 	}
+	route := ""
+	if config != nil {
+		route = seedRoute
+	}
 	return &seed{iso: iso, secrets: secrets, env: check.Env{
 		User: secrets.User, Hostname: sd.Hostname, InstanceID: sd.InstanceID,
 		ProofPath: sd.Proof.Path, ProofText: sd.Proof.Text,
 		RunCmdProof: check.Proof(*sd.RunCmdProof), WriteFilesProof: check.Proof(*sd.WriteFilesProof),
-		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine, SeedRoute: seedRoute,
+		AuthorizedKey: secrets.AuthorizedKey, HostKey: secrets.HostKeyLine, SeedRoute: route,
 		ServedName: network.GatewayName, ServedAddress: network.GatewayIP,
 	}}, nil
 }

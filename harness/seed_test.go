@@ -10,7 +10,7 @@ import (
 // The seed can be said in both formats, and the check is told of the route.
 func TestSeedHasARouteOfItsOwn(t *testing.T) {
 	for _, f := range cloudinit.Formats() {
-		s, err := newSeed("run", "boot", t.TempDir(), f)
+		s, err := newSeed("run", "boot", t.TempDir(), f, seedNetwork())
 		if err != nil {
 			t.Fatalf("%s: %v", f, err)
 		}

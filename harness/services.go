@@ -37,6 +37,7 @@ type services struct {
 	private  *check.PrivateRegistry
 	packages *check.Packages
 	images   servedImages
+	lacks    lacks
 	handlers map[int]http.Handler
 	secure   map[int]tls.Certificate // of the handlers that speak TLS
 	log      *slog.Logger
@@ -70,8 +71,9 @@ func newServices(treeRepo, images string, log *slog.Logger) (*services, error) {
 		return nil, fmt.Errorf("cannot make the packages for the guests: %w", err)
 	}
 	s := &services{log: log, packages: rpms.env, secure: map[int]tls.Certificate{privatePort: private.Certificate},
-		handlers: map[int]http.Handler{registryPort: handler, privatePort: private.Handler, updatesPort: trees.Handler(treeRepo), packagesPort: rpms}}
-	s.handlers[imagesPort] = &s.images
+		handlers: map[int]http.Handler{registryPort: handler, privatePort: private.Handler, packagesPort: rpms}}
+	s.handlers[updatesPort] = s.lacks.watch(trees.Handler(treeRepo), lacksObject)
+	s.handlers[imagesPort] = s.lacks.watch(&s.images, lacksLayer)
 	if images != "" {
 		if err := s.images.serve(images); err != nil {
 			return nil, err

@@ -53,6 +53,9 @@ type session struct {
 	scale    float64
 	firmware artifact.Firmware
 
+	// plainSeed is set once the image's cloud-init proved too old for a network configuration.
+	plainSeed atomic.Bool
+
 	left  atomic.Int32 // guests that could not be taken down
 	mu    sync.Mutex
 	run   *reports.Run

@@ -189,7 +189,7 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	}
 	began := time.Now()
 	if err := s.upgrade(ctx, g, d, before, t); err != nil {
-		if lack := s.services.images.lackedSince(began); lack != "" {
+		if lack := s.services.lacks.since(began); lack != "" {
 			return &noTreesError{errors.New(lack)}
 		}
 		return ofUpgrade(err)
@@ -247,11 +247,10 @@ func (s *session) upgrader(ctx context.Context, g guest.Guest, t *check.Trees) (
 		case booted.Image != nil && t.NewerImage == "":
 			return nil, booted, &noTreesError{fmt.Errorf("the image follows a container image, and there is no newer one: %s", t.NoImages)}
 		case booted.Image != nil:
-			why, err := host.WhyNoOther(ctx, g, *booted.Image, t.ImageName)
-			if err == nil && why != "" {
-				err = &noTreesError{fmt.Errorf("the host cannot be given the update that is served: %s", why)}
+			if why := host.WhyNoOther(*booted.Image); why != "" {
+				return d, booted, &noTreesError{fmt.Errorf("the host cannot be given the update that is served: %s", why)}
 			}
-			return d, booted, err
+			return d, booted, nil
 		}
 	}
 	for _, d := range found.Drivers {
@@ -280,7 +279,17 @@ func bootedOf(ctx context.Context, d host.Driver) (host.Deployment, error) {
 func (s *session) upgrade(ctx context.Context, g guest.Guest, d host.Driver, before host.Deployment, t *check.Trees) error {
 	follow := func() error { return host.Follow(ctx, g, t.URL, t.Ref, false) }
 	if before.Image != nil {
-		follow = func() error { return host.FollowImage(ctx, g, withoutTag(before.Image.Name), t.FollowImage) }
+		name := withoutTag(before.Image.Name)
+		follow = func() error {
+			changed, err := host.AcceptUnsigned(ctx, g, *before.Image, before.Image.Name, t.FollowImage)
+			for _, c := range changed {
+				s.opt.Log.Info("so that the host takes what is served, "+c, "guest", g.Name())
+			}
+			if err != nil {
+				return err
+			}
+			return host.FollowImage(ctx, g, name, t.FollowImage)
+		}
 	}
 	if err := follow(); err != nil {
 		return err

@@ -2,12 +2,10 @@ package harness
 
 import (
 	"net/http"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"assay/artifact"
 	"assay/fixtures/treeimage"
@@ -114,16 +112,7 @@ func goArch(a artifact.Arch) string {
 
 // servedImages are the images that guests find, which may be there later than
 // the port: until then there is no repository.
-type servedImages struct {
-	images atomic.Pointer[treeImages]
-	// lacked is when a guest last asked for a layer that is not there.
-	lacked atomic.Pointer[lack]
-}
-
-type lack struct {
-	path string
-	at   time.Time
-}
+type servedImages struct{ images atomic.Pointer[treeImages] }
 
 func (si *servedImages) serve(layout string) error {
 	ti, err := newTreeImages(layout)
@@ -134,35 +123,9 @@ func (si *servedImages) serve(layout string) error {
 }
 
 func (si *servedImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ti := si.images.Load()
-	if ti == nil {
-		http.NotFound(w, r)
+	if ti := si.images.Load(); ti != nil {
+		ti.ServeHTTP(w, r)
 		return
 	}
-	answer := &statusWriter{ResponseWriter: w}
-	ti.ServeHTTP(answer, r)
-	if answer.status == http.StatusNotFound && strings.Contains(r.URL.Path, "/blobs/") {
-		si.lacked.Store(&lack{r.URL.Path, time.Now()})
-	}
-}
-
-// lackedSince says which layer a guest asked for in vain since then, empty for
-// none: what failed by that is not the image's fault.
-func (si *servedImages) lackedSince(began time.Time) string {
-	if l := si.lacked.Load(); l != nil && l.at.After(began) {
-		return "a guest asks for " + path.Base(l.path) +
-			", a layer of its own image that the update does not carry; give an update with all its layers (--update-image)"
-	}
-	return ""
-}
-
-// statusWriter remembers the status of an answer.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
+	http.NotFound(w, r)
 }

@@ -6,9 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"assay/fixtures/treeimage"
 	"assay/suites/check"
@@ -52,16 +50,6 @@ func TestTagsOfTreeImages(t *testing.T) {
 		if w := get(&served, path); w.Code != http.StatusOK || w.Body.String() != want {
 			t.Errorf("%s: %d %q, want %q", path, w.Code, w.Body, want)
 		}
-	}
-	began := time.Now()
-	get(&served, "assay/os/manifests/3")
-	if got := served.lackedSince(began); got != "" {
-		t.Errorf("a version that is not there is no layer: %s", got)
-	}
-	const gone = "sha256:3333333333333333333333333333333333333333333333333333333333333333"
-	get(&served, "assay/newest/blobs/"+gone)
-	if got := served.lackedSince(began); !strings.Contains(got, gone) || served.lackedSince(time.Now()) != "" {
-		t.Errorf("a layer that is not there: %q", got)
 	}
 }
 

@@ -95,8 +95,11 @@ func (ts *treeSource) readOrDerive(ctx context.Context) (*check.Trees, error) {
 	m, digest := s.run.Image, s.imageDigest
 	s.mu.Unlock()
 	booted := check.Tree{Ref: m.OSTreeRef, Commit: m.OSTreeCommit, Version: m.OSTreeVersion, Digest: digest}
+	if booted.Commit == "" && booted.Digest != "" && s.opt.UpdateImage != "" {
+		return &check.Trees{Booted: booted}, nil // bootc without ostree: images alone
+	}
 	if booted.Commit == "" {
-		return nil, &noTreesError{errors.New("the image is no ostree host")}
+		return nil, &noTreesError{errors.New("the image is no ostree host (for bootc's composefs backend give --update-image)")}
 	}
 	if s.opt.UpdateRepo != "" {
 		t, err := trees.Read(ctx, s.opt.UpdateRepo, s.opt.UpdateRef, booted)
@@ -191,7 +194,7 @@ func (s *session) lack(r check.Registered, e check.Event) string {
 	if !usesTrees(r) {
 		return ""
 	}
-	return s.services.images.lackedSince(e.Started)
+	return s.services.lacks.since(e.Started)
 }
 
 // prepare makes the trees when one of the checks asks for them. That there are

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,23 @@ func TestTreesBeforeRoom(t *testing.T) {
 	s.assemble(j.Checks)
 	if got := caseOf(s, c.ID()); got.Outcome != reports.Errored || got.Fault != reports.FaultInfra {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestImagesWithoutOSTree: a host of bootc's composefs backend has no commit to
+// derive anything of, and is upgraded to the images that are given.
+func TestImagesWithoutOSTree(t *testing.T) {
+	s := emptySession()
+	s.trees = newTreeSource(s)
+	s.imageDigest = "sha256:d"
+	var none *noTreesError
+	if _, err := s.trees.readOrDerive(t.Context()); !errors.As(err, &none) || !strings.Contains(err.Error(), "--update-image") {
+		t.Errorf("no images: %v", err)
+	}
+	s.opt.UpdateImage = "layout"
+	got, err := s.trees.readOrDerive(t.Context())
+	if err != nil || got.Booted.Digest != "sha256:d" || got.Derived {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -145,6 +145,7 @@ var rawRules = []rule{
 	{kind: CPUTooOld, needle: "CPU ", re: re(`CPU does not support x86-64-v\d|CPU ISA level is lower than required`), when: notUp, fatal: notUp},
 	{kind: LoaderPrompt, needle: "grub", re: re(`^grub(?: rescue)?>`), when: inFirmware, fatal: inFirmware, prompt: true},
 	{kind: LoaderPrompt, needle: "Entering rescue mode", re: re(`^Entering rescue mode\.\.\.`), when: inFirmware, fatal: inFirmware, after: 1},
+	{kind: LoaderPrompt, needle: "magic is broken", re: re(`^(?:alloc|free) magic is broken at `), when: inFirmware, fatal: inFirmware, after: 2}, // grub-core/kern/mm.c
 	{kind: LoaderPrompt, needle: "fallback entries", re: re(`^Failed to boot both default and fallback entries`), when: inFirmware, fatal: inFirmware, after: 2},
 	{kind: LoaderPrompt, needle: "", re: re(`^(?:Could not find kernel image: |No DEFAULT or UI configuration directive found)`), when: inFirmware, fatal: inFirmware, after: 2},
 	{kind: NoBootDevice, needle: "BdsDxe: No bootable option", when: inFirmware, fatal: inFirmware, after: 1},

@@ -45,6 +45,15 @@ func TestPromptsAreSeenBeforeTheirLineEnds(t *testing.T) {
 	}
 }
 
+// TestBrokenGrub: GRUB's own heap is damaged, after which it only waits for a key.
+func TestBrokenGrub(t *testing.T) {
+	w := watch([]byte("GRUB loading.\r\nWelcome to GRUB!\r\n\r\nalloc magic is broken at 0x7fef2160: 0\r\nAborted. Press any key to exit."))
+	fs := w.Findings()
+	if len(fs) != 1 || fs[0].Kind != LoaderPrompt || !fs[0].Fatal || !strings.HasPrefix(fs[0].Line, "alloc magic is broken") {
+		t.Errorf("%+v", fs)
+	}
+}
+
 func TestQuotedTroubleIsNotFatal(t *testing.T) {
 	for name, text := range map[string]string{
 		"journal on console":  booted + "[    9.100000] bash[12]: Kernel panic - not syncing: just kidding\r\n",

@@ -252,6 +252,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{RPMOSTree, upgrade(UpgradeOptions{}), "error: Transaction in progress: upgrade\n You can cancel it\n", Busy},
 		{RPMOSTree, upgrade(UpgradeOptions{}), "error: This command requires root privileges\n", NotPrivileged},
+		{RPMOSTree, upgrade(UpgradeOptions{}), "error: rpmostreed OS operation Upgrade not allowed for user\n", NotPrivileged}, // polkit's answer, since 2017.8
 		{RPMOSTree, install(LayerOptions{}), "error: Packages not found: nosuch\n", UnknownPackage},
 		{RPMOSTree, install(LayerOptions{}), "error: No package matches 'nosuch'\n", UnknownPackage},
 		{RPMOSTree, install(LayerOptions{}), "error: Package/capability 'htop' is already requested\n", AlreadyLayered},

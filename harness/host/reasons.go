@@ -11,7 +11,7 @@ var known = []struct {
 }{
 	{Busy, regexp.MustCompile(`[Tt]ransaction in progress|cannot start new transaction|Unable to get file lock`)},
 	{NotPrivileged, regexp.MustCompile(`requires root privileges|[Mm]ust be root|require root access|as the root user|need to be root|Only root can|[Nn]ot authorized|` +
-		`Interactive authentication required|AccessDenied|Permission denied|Operation not permitted`)},
+		`Interactive authentication required|AccessDenied|not allowed for user|Authorization error: |Failed to load polkit|Permission denied|Operation not permitted`)},
 	{Locked, regexp.MustCompile(`LockLayering=true`)},
 	{LocalModifications, regexp.MustCompile(`local rpm-ostree modifications`)},
 	{Unsigned, regexp.MustCompile(`cannot be verified|no signatures found|[Nn]o signatures? (?:found|exists)|none are in trusted keyring|` +

@@ -21,12 +21,18 @@ if [ -e /sys/fs/selinux/enforce ]; then
 	esac
 fi
 # A commit that rpm-ostree composed lists its packages. rpm-ostree since 2022.3
-# crashes over an update without the list (upgrade --check); ostree in turn
-# refuses to keep what is not there.
-packages=rpmostree.rpmdb.pkglist
-case $help in *--keep-metadata*) if ostree show --repo="$system" --print-metadata-key="$packages" "$base" >/dev/null 2>&1; then
-	set -- "$@" --keep-metadata="$packages"
-fi ;; esac
+# crashes over an update without the list (upgrade --check), and zincati ends
+# where a host of Fedora CoreOS has no stream; ostree in turn refuses to keep what
+# is not there.
+case $help in *--keep-metadata*)
+	for key in rpmostree.rpmdb.pkglist rpmostree.initramfs-args fedora-coreos.stream coreos-assembler.basearch; do
+		ostree show --repo="$system" --print-metadata-key="$key" "$base" >/dev/null 2>&1 && set -- "$@" --keep-metadata="$key"
+	done
+	;;
+esac
+# Of a base (ostree since 2020.4) only names are read. A tree is read, labelled and
+# stored again, file by file, with twice its space on the disk.
+case $help in *--base=*) tree=--base=$base ;; *) tree=--tree=ref=$base ;; esac
 derive() { # PARENT VERSION OPTIONS
 	parent=$1 version=$2
 	shift 2
@@ -36,7 +42,7 @@ derive() { # PARENT VERSION OPTIONS
 		echo "$version" >"$work/tree/$path/version"
 	done
 	chmod -R u=rwX,go=rX "$work/tree"
-	ostree commit --repo="$system" --parent="$parent" --tree=ref="$base" --tree=dir="$work/tree" \
+	ostree commit --repo="$system" --parent="$parent" "$tree" --tree=dir="$work/tree" \
 		--subject="derived by Assay" --add-metadata-string=version="$version" "$@"
 }
 one=$(derive "$base" "$older" "$@")

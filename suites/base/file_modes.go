@@ -15,17 +15,20 @@ import (
 )
 
 var _ = check.Register(suite, check.Check{
-	Name: "file-modes", Title: "no file is writable by everyone, and only known programs run with their owner's rights", Run: fileModes,
+	Name: "file-modes", Title: "no file is writable by everyone, the system's are root's, and only known programs run with their owner's rights", Run: fileModes,
 	Limit: 3 * time.Minute,
 })
 
 // modeScript walks what the image brought, once, and prints files and folders
-// that everyone may write and files that are setuid or setgid. Container
-// storage has files of other systems.
+// that everyone may write and files that are setuid or setgid. In /usr and /etc
+// it also prints what a group other than root may write, or somebody owns who is
+// an ordinary user or will be one. Container storage has files of other systems.
 const modeScript = `
 find /usr /etc /var /boot /bin /sbin /lib /lib64 -xdev \
 	\( -path /var/lib/containers -o -path /var/lib/docker -o -path /var/lib/containerd -o -path '*/.local/share/containers' -o -path '*/overlay/*/diff' \) -prune -o \
-	\( -type f -perm /6002 -o -type d -perm -0002 ! -perm -1000 \) -printf '%m %y %u %g %p\n' 2>/dev/null
+	\( \( -type f -perm /6002 -o -type d -perm -0002 ! -perm -1000 \) -printf '%m %y %u %g %p\n' , \
+	\( -path '/usr/*' -o -path '/etc/*' \) -type f \( -uid +999 -uid -60000 -printf 'foreign %m %U %g %p\n' -o \
+	-perm -0020 ! -gid 0 -printf 'loose %m %U %g %p\n' \) \) 2>/dev/null
 exit 0`
 
 // ownerScript says of each file whether a package brings it ("owned"), and of
@@ -85,11 +88,20 @@ func fileModes(ctx context.Context, t *check.T) error {
 	if err != nil {
 		return err
 	}
-	var open, raised []string
+	var open, raised, foreign, loose []string
 	modes := map[string]string{}
 	for _, l := range strings.Split(out, "\n") {
 		f := strings.SplitN(l, " ", 5)
 		if len(f) != 5 {
+			continue
+		}
+		switch f[0] {
+		case "foreign":
+			foreign = append(foreign, fmt.Sprintf("%s (user %s)", f[4], f[2]))
+			continue
+		case "loose":
+			loose = append(loose, f[4])
+			modes[f[4]] = f[1] + " root:" + f[3]
 			continue
 		}
 		mode, kind, owner, group, name := f[0], f[1], f[2], f[3], f[4]
@@ -109,7 +121,39 @@ func fileModes(ctx context.Context, t *check.T) error {
 	if len(open) > 0 {
 		return check.FailWith(strings.Join(open, "\n"), "everyone may write the %s", probe.Some(open))
 	}
+	if len(foreign) > 0 {
+		return check.FailWith(strings.Join(foreign, "\n"), "files of the system belong to an ordinary user, or to whoever is made one: %s", probe.Some(foreign))
+	}
+	if err := strayLoose(ctx, t, loose, modes); err != nil {
+		return err
+	}
 	return strayPrograms(ctx, t, raised, modes)
+}
+
+// strayLoose fails for files of the system that a group may write and that no
+// package accounts for. A package's own are noted.
+func strayLoose(ctx context.Context, t *check.T, loose []string, modes map[string]string) error {
+	if len(loose) == 0 {
+		return nil
+	}
+	const asked = 200 // of a tree that is wrong as a whole, some will do
+	out, err := probe.OutputWithin(ctx, t, time.Minute, "sh", ownerScript, loose[:min(asked, len(loose))]...)
+	if err != nil {
+		return err
+	}
+	owned, _ := owners(out)
+	var stray []string
+	for _, f := range loose[:min(asked, len(loose))] {
+		if owned[f] {
+			t.Log("%s is writable by a group (%s), as its package says", f, modes[f])
+			continue
+		}
+		stray = append(stray, fmt.Sprintf("%s (%s)", f, modes[f]))
+	}
+	if len(stray) > 0 {
+		return check.FailWith(strings.Join(stray, "\n"), "a group other than root may write files of the system, which are of no package: %s", probe.Some(stray))
+	}
+	return nil
 }
 
 // strayPrograms fails for privileged programs that no package accounts for, or

@@ -63,6 +63,11 @@ func TestFileModes(t *testing.T) {
 		{Name: "usual", Guest: says(modeScript, "4755 f root root /usr/bin/sudo\n2755 f root shadow /usr/bin/chage\n")},
 		{Name: "open file", Want: reports.Failed, Says: []string{"file /etc/my conf (mode 666)"}, Guest: says(modeScript, "666 f root root /etc/my conf\n")},
 		{Name: "open folder", Want: reports.Failed, Says: []string{"folder without sticky bit /var/x"}, Guest: says(modeScript, "777 d root root /var/x\n")},
+		{Name: "an ordinary user's", Want: reports.Failed, Says: []string{"belong to an ordinary user", "/etc/cron.d/my job (user 1000)"},
+			Guest: says(modeScript, "foreign 644 1000 1000 /etc/cron.d/my job\n")},
+		{Name: "a group's", Want: reports.Failed, Says: []string{"a group other than root", "/etc/profile.d/x.sh (664 root:users)"},
+			Guest: owning("loose 664 root users /etc/profile.d/x.sh\n", "")},
+		{Name: "a group's, by its package", Guest: owning("loose 664 root unbound /etc/unbound/root.key\n", "owned /etc/unbound/root.key\n")},
 		{Name: "stray", Want: reports.Failed, Says: []string{"of no package", "/usr/bin/rootme (4755 root:root)"}, Guest: func(g *guesttest.Fake, e *check.Env) {
 			says(modeScript, "4755 f root root /usr/bin/rootme\n2755 f root x /usr/bin/game\n")(g, e)
 			g.On("sh", "-c", ownerScript, "sh", "/usr/bin/rootme", "/usr/bin/game").Prints("owned /usr/bin/game\n")

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,11 @@ var _ = check.Register(suite, check.Check{
 	Name: "listeners", Title: "nothing but SSH and the network's own services listens to the outside", Run: listeners,
 })
 
-const listenScript = `command -v ss >/dev/null 2>&1 || exit 127; ss -plutn`
+// listenScript prints the open ports, and whether the distribution's own presets
+// have the port mapper of NFS on, as those of EL 7 to 9 do.
+const listenScript = `command -v ss >/dev/null 2>&1 || exit 127
+grep -hsq '^enable[[:space:]]*rpcbind\.' /usr/lib/systemd/system-preset/*.preset && echo 'preset rpcbind'
+ss -plutn`
 
 // listener is one line of ss.
 type listener struct {
@@ -25,10 +30,17 @@ type listener struct {
 }
 
 // expectedListener is a port that a freshly booted host may offer, with the
-// programs that may do so; none is any. An empty port is whichever they take.
+// programs that may do so; none is any. An empty port is whichever they get that
+// needs no rights: from 1024 on.
 type expectedListener struct {
 	proto, port string
 	programs    []string
+}
+
+// portMapper is what a host may offer whose presets have rpcbind on.
+var portMapper = []expectedListener{
+	{"tcp", "111", []string{"rpcbind", "systemd"}},
+	{"udp", "111", []string{"rpcbind", "systemd"}},
 }
 
 var expectedListeners = []expectedListener{
@@ -39,6 +51,7 @@ var expectedListeners = []expectedListener{
 	{"tcp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5353", []string{"systemd-resolve", "avahi-daemon"}},
+	{"udp", "123", []string{"ntpd"}}, // asks from the port that servers have; chronyd does not
 	// These ask from a port of their own, which stays open for the answers. The
 	// kernel keeps 15 characters of a program's name.
 	{"udp", "", []string{"avahi-daemon", "dhclient", "systemd-timesyn", "systemd-resolve", "systemd-network", "NetworkManager", "chronyd", "ntpd"}},
@@ -85,8 +98,12 @@ func strangeListeners(ctx context.Context, t *check.T) (bad []listener, out stri
 	if err != nil {
 		return nil, "", err
 	}
+	expected := expectedListeners
+	if slices.Contains(probe.Lines(out), "preset rpcbind") {
+		expected = append(slices.Clone(expected), portMapper...)
+	}
 	for _, l := range parseListeners(out) {
-		if !l.local() && !l.expected() {
+		if !l.local() && !l.among(expected) {
 			bad = append(bad, l)
 		}
 	}
@@ -129,9 +146,10 @@ func (l listener) local() bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-func (l listener) expected() bool {
-	for _, e := range expectedListeners {
-		if e.proto != l.proto || e.port != "" && e.port != l.port {
+func (l listener) among(expected []expectedListener) bool {
+	port, err := strconv.Atoi(l.port)
+	for _, e := range expected {
+		if e.proto != l.proto || e.port != "" && e.port != l.port || e.port == "" && (err != nil || port < 1024) {
 			continue
 		}
 		if e.port != "" && (len(e.programs) == 0 || l.process == "") {

@@ -104,6 +104,15 @@ func TestCoreDumps(t *testing.T) {
 	with := func(files string, entries ...guest.Entry) func(*guesttest.Fake, *check.Env) {
 		return func(g *guesttest.Fake, e *check.Env) { says(coreScript, files)(g, e); g.Logs(entries...) }
 	}
+	stalled := func(accelerator, files string, more ...guest.Entry) func(*guesttest.Fake, *check.Env) {
+		return func(g *guesttest.Fake, e *check.Env) {
+			with(files, append([]guest.Entry{
+				{Ident: "systemd", Message: "systemd-journald.service: Watchdog timeout (limit 3min)!"},
+				{Ident: "systemd", Message: "systemd-journald.service: Main process exited, code=killed, status=6/ABRT"},
+			}, more...)...)(g, e)
+			e.Accelerator = accelerator
+		}
+	}
 	suitetest.Run(t, "base/core-dumps", []suitetest.Case{
 		{Name: "none", Guest: with("", guest.Entry{Message: "foo.service: Main process exited, code=killed, status=15/TERM"})},
 		{Name: "collector", Want: reports.Failed, Says: []string{"chronyd of chronyd.service crashed"}, Guest: with("", guest.Entry{
@@ -112,6 +121,15 @@ func TestCoreDumps(t *testing.T) {
 			Guest: with("", guest.Entry{Ident: "systemd", Message: "foo.service: Main process exited, code=dumped, status=11/SEGV"})},
 		{Name: "kernel", Want: reports.Failed, Says: []string{"bar crashed"},
 			Guest: with("", guest.Entry{Ident: "kernel", Message: "bar[12]: segfault at 10 ip 00007f sp 00007ffd error 4 in bar"})},
+		{Name: "manager of 219", Want: reports.Failed, Says: []string{"foo.service crashed", "status=6/ABRT"},
+			Guest: with("", guest.Entry{Ident: "systemd", Message: "foo.service: main process exited, code=killed, status=6/ABRT"})},
+		{Name: "stood still on KVM", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"stood still", "systemd-journald.service"}, Guest: stalled("kvm", "file: /var/lib/systemd/coredump/core.systemd-journal.x\n")},
+		{Name: "stood still in emulation", Guest: stalled("tcg", "")},
+		{Name: "stood still, and something else", Want: reports.Failed, Says: []string{"bar crashed"},
+			Guest: stalled("tcg", "", guest.Entry{Ident: "kernel", Message: "bar[12]: segfault at 10 ip 00007f sp 00007ffd error 4 in bar"})},
+		{Name: "an image's own watchdog", Want: reports.Failed, Says: []string{"foo.service crashed"}, Guest: with("",
+			guest.Entry{Ident: "systemd", Message: "foo.service: Watchdog timeout (limit 30s)!"},
+			guest.Entry{Ident: "systemd", Message: "foo.service: Main process exited, code=killed, status=6/ABRT"})},
 		{Name: "file", Want: reports.Failed, Says: []string{"left a core dump", "/var/lib/systemd/coredump/core.x"},
 			Guest: with("file: /var/lib/systemd/coredump/core.x\n")},
 	})

@@ -56,6 +56,11 @@ tcp   LISTEN 0      4096               0.0.0.0:5355      0.0.0.0:*    users:(("s
 			Guest: told(usual+asks+"tcp LISTEN 0 1 *:80 *:*\n", usual)},
 		{Name: "rpcbind", Want: reports.Failed, Says: []string{"rpcbind on udp port 111 (0.0.0.0)"},
 			Guest: told(usual + "udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n")},
+		{Name: "rpcbind, by the distribution's presets", Guest: told("preset rpcbind\n" + usual + "udp UNCONN 0 0 0.0.0.0:111 0.0.0.0:* users:((\"rpcbind\",pid=1,fd=2),(\"systemd\",pid=1,fd=2))\n" +
+			"tcp LISTEN 0 4096 *:111 *:* users:((\"systemd\",pid=1,fd=50))\n")},
+		{Name: "a time server", Want: reports.Failed, Says: []string{"chronyd on udp port 123"},
+			Guest: told(usual + "udp UNCONN 0 0 0.0.0.0:123 0.0.0.0:* users:((\"chronyd\",pid=9,fd=2))\n")},
+		{Name: "ntpd asks", Guest: told(usual + "udp UNCONN 0 0 0.0.0.0:123 0.0.0.0:* users:((\"ntpd\",pid=9,fd=2))\n")},
 		{Name: "port 22 of another", Want: reports.Failed, Says: []string{"nc on tcp port 22"},
 			Guest: told("tcp LISTEN 0 1 [::]:22 [::]:* users:((\"nc\",pid=1,fd=2))\n")},
 		{Name: "unnamed", Want: reports.Failed, Says: []string{"an unknown process on tcp port 80 (*)"}, Guest: told("tcp LISTEN 0 1 *:80 *:*\n")},

@@ -34,8 +34,12 @@ var fileLabels = map[string]string{
 var processLabels = map[string]string{
 	"sshd":           "sshd_t",
 	"NetworkManager": "NetworkManager_t",
-	"rpm-ostreed":    "install_t",
+	rpmOSTreeDaemon:  "install_t",
 }
+
+// rpmOSTreeDaemon is what labelScript calls the daemon, whose program is also a
+// command that users run. It comes when asked and goes by itself.
+const rpmOSTreeDaemon = "rpm-ostreed"
 
 // labelScript prints labels of files ($@), of processes, and of files that no
 // policy labelled; at last the status of find, or that it knows nothing of labels.
@@ -49,6 +53,9 @@ var processLabels = map[string]string{
 const labelScript = `
 for f in "$@"; do [ -e "$f" ] && stat -c 'file %C %n' "$f"; done
 ps -eo label=,comm= 2>/dev/null | sed 's/^/process /'
+if command -v rpm-ostree >/dev/null 2>&1 && rpm-ostree status >/dev/null 2>&1; then
+	ps -eo label=,args= 2>/dev/null | sed -n 's/^\([^ ]*\)  *[^ ]*rpm-ostree start-daemon *$/process \1 rpm-ostreed/p'
+fi
 find / -maxdepth 0 -regextype posix-extended -context '*' -printf '' 2>/dev/null || { echo unable; exit 0; }
 { find /etc /var /boot /sysroot -xdev -regextype posix-extended \( -path /var/lib/containers -o -path /var/lib/docker -o \
 	-path /sysroot/ostree/repo/objects -o -path /sysroot/composefs -o -path /sysroot/ostree/bootc/storage -o \

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"assay/suites/check"
+	"assay/suites/deployments"
 	"assay/suites/probe"
 )
 
@@ -26,6 +27,11 @@ func servicePersistence(ctx context.Context, t *check.T) error {
 		return err
 	}
 	p := probe.Pairs(out)
+	if p[keptUnit] != "enabled active yes" {
+		if err := deployments.EtcKept(ctx, t); err != nil {
+			return err
+		}
+	}
 	switch {
 	case p[keptUnit] != "enabled active yes":
 		return check.FailWith(out+probe.JournalTail(ctx, t, keptUnit, 20),

@@ -115,6 +115,7 @@ func TestUnlockHotfix(t *testing.T) {
 	}
 	suitetest.Run(t, "base/unlock-hotfix", []suitetest.Case{
 		{Name: "healthy", Guest: with(nil)},
+		{Name: "signed trees alone", Want: reports.Skipped, Says: []string{"composefs=signed"}, Guest: prepareRoot("conf [composefs]\nconf enabled = signed\n", with(nil))},
 		{Name: "refused", Want: reports.Failed, Says: []string{"error: no"}, Guest: with(func(u *unlockable) {
 			u.unlock = func(p *guesttest.Plan) { p.Exits(1).Says("error: no\n") }
 		})},

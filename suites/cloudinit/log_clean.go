@@ -25,7 +25,7 @@ var benign = []*regexp.Regexp{
 	regexp.MustCompile(`(Route|Netdev) info failed`),
 	// The root of an ostree host may be an image (composefs), which has no device;
 	// whatever grows the disk beneath it, base/disk-grown sees whether it has grown.
-	regexp.MustCompile(`Device '(composefs|overlay\w*)' did not exist\. cannot resize`),
+	regexp.MustCompile(`Device '(/dev/)?(composefs(:[^']*)?|overlay\w*)' did not exist\. cannot resize`),
 }
 
 func logClean(ctx context.Context, t *check.T) error {

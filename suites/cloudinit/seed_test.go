@@ -70,7 +70,7 @@ func TestProofs(t *testing.T) {
 }
 
 // resizeComposefs is what cloud-init says of a root that is a composefs image.
-const resizeComposefs = "Device 'composefs' did not exist. cannot resize: dev=composefs mnt_point=/ path=/\n"
+const resizeComposefs = "Device '/dev/composefs' did not exist. cannot resize: dev=composefs mnt_point=/ path=/\n"
 
 func TestLogClean(t *testing.T) {
 	suitetest.Run(t, "cloud-init/log-clean", []suitetest.Case{
@@ -102,6 +102,7 @@ func TestNetworkConfig(t *testing.T) {
 		{Name: "ignored where DHCP gives the same", Want: reports.Failed, Says: []string{"route to 198.51.100.0/24 is missing", "network config is disabled by system_cfg"},
 			Guest: routed(up + "said network config is disabled by system_cfg\n")},
 		{Name: "ignored without a word", Want: reports.Failed, Says: []string{"no word of it"}, Guest: routed(up)},
+		{Name: "written for the seed's own word", Guest: routed(up + "named seed\n")},
 		{Name: "no address", Want: reports.Failed, Says: []string{"no interface"}, Guest: says(networkScript, route)},
 		{Name: "no route", Want: reports.Failed, Says: []string{"default route"}, Guest: says(networkScript, addr)},
 		{Name: "no name server", Want: reports.Failed, Says: []string{"name server"}, Guest: says(networkScript, addr+route)},
@@ -113,6 +114,9 @@ func TestPasswordAuth(t *testing.T) {
 	suitetest.Run(t, "cloud-init/password-auth", []suitetest.Case{
 		{Name: "off", Guest: says(passwordAuthScript, "passwordauthentication no\nsecret locked\n")},
 		{Name: "on", Want: reports.Failed, Says: []string{"SSH takes passwords"}, Guest: says(passwordAuthScript, "passwordauthentication yes\nsecret locked\n")},
+		{Name: "on by PAM", Want: reports.Failed, Says: []string{"keyboard-interactive"}, Guest: says(passwordAuthScript, "passwordauthentication no\nusepam yes\nkbdinteractiveauthentication yes\nsecret locked\n")},
+		{Name: "off by PAM", Guest: says(passwordAuthScript, "passwordauthentication no\nusepam yes\nkbdinteractiveauthentication no\nchallengeresponseauthentication no\nsecret locked\n")},
+		{Name: "nobody asks PAM", Guest: says(passwordAuthScript, "passwordauthentication no\nusepam no\nkbdinteractiveauthentication yes\nsecret locked\n")},
 		{Name: "empty", Want: reports.Failed, Says: []string{"empty password"}, Guest: says(passwordAuthScript, "secret empty\n")},
 		{Name: "set", Want: reports.Failed, Says: []string{"user assay has a password"}, Guest: says(passwordAuthScript, "secret set\n")},
 		lacks(passwordAuthScript),
@@ -143,7 +147,9 @@ func TestSecondBoot(t *testing.T) {
 	suitetest.Run(t, "cloud-init/second-boot", []suitetest.Case{
 		{Name: "same", Guest: boots(first)},
 		{Name: "name lost", Want: reports.Failed, Says: []string{"the hostname", `"localhost"`},
-			Guest: boots("the hostname=localhost\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:00:01.5\n")},
+			Guest: prepareRoot("", boots("the hostname=localhost\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:00:01.5\n"))},
+		{Name: "name lost with /etc", Want: reports.Skipped, Says: []string{"etc.transient"},
+			Guest: prepareRoot("conf [etc]\nconf transient=true\n", boots("the hostname=localhost\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:00:01.5\n"))},
 		{Name: "ran again", Want: reports.Failed, Says: []string{"config_ssh", "ran again"},
 			Guest: boots("the hostname=assay-guest\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:02:01.5\n")},
 		lacks(onceScript),
@@ -167,4 +173,12 @@ func TestNewInstance(t *testing.T) {
 		{Name: "no name", Want: reports.Failed, Says: []string{`"localhost"`}, Guest: boots("instance=iid-assay-1-again\nhostname=localhost\nproof=2\n")},
 		lacks(newInstanceScript),
 	})
+}
+
+// prepareRoot adds ostree's configuration of the root to a guest.
+func prepareRoot(conf string, then func(*guesttest.Fake, *check.Env)) func(*guesttest.Fake, *check.Env) {
+	return func(g *guesttest.Fake, e *check.Env) {
+		then(g, e)
+		g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints(conf)
+	}
 }

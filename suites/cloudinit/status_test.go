@@ -27,7 +27,7 @@ func TestStatus(t *testing.T) {
 			"init":{"errors":[],"recoverable_errors":{"DEPRECATED":["x"]},"start":1,"finished":2}}}`)},
 		{Name: "error", Want: reports.Failed, Says: []string{"cloud-init failed: ('scripts-user', boom)"},
 			Guest: says(statusScript, `{"v1":{"modules-final":{"errors":["('scripts-user',\n boom)"],"start":1,"finished":2}}}`)},
-		{Name: "root without a device", Guest: says(statusScript, `{"v1":{"init":{"errors":[],"recoverable_errors":{"WARNING":["Device 'composefs' did not exist. cannot resize: dev=composefs mnt_point=/ path=/"]},"start":1,"finished":2}}}`)},
+		{Name: "root without a device", Guest: says(statusScript, `{"v1":{"init":{"errors":[],"recoverable_errors":{"WARNING":["Device '/dev/composefs' did not exist. cannot resize: dev=composefs mnt_point=/ path=/"]},"start":1,"finished":2}}}`)},
 		{Name: "complains", Want: reports.Failed, Says: []string{"WARNING: no such user"},
 			Guest: says(statusScript, `{"v1":{"init":{"errors":[],"recoverable_errors":{"WARNING":["no such user"]},"start":1,"finished":2}}}`)},
 		{Name: "still running", Want: reports.Failed, Says: []string{"stage modules-final"},

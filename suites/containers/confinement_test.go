@@ -12,7 +12,7 @@ import (
 
 func TestResourceLimits(t *testing.T) {
 	const v2 = "memory.max=67108864\nmemory.low=33554432\nmemory.swap.max=33554432\ncpu.weight=59\ncpu.max=50000 100000\ncpuset.cpus=0\ncpuset.mems=0\npids.max=50\nshm=16384\n"
-	const v1 = "memory/memory.limit_in_bytes=67108864\ncpu/cpu.shares=512\ncpuset/cpuset.cpus=0\ncpuset/cpuset.mems=0\npids/pids.max=50\nshm=16384\n"
+	const v1 = "memory/memory.limit_in_bytes=67108864\ncpu/cpu.shares=512\ncpu/cpu.cfs_quota_us=50000\ncpuset/cpuset.cpus=0\ncpuset/cpuset.mems=0\npids/pids.max=50\nshm=16384\n"
 	weight := func(host string, run plans) plans {
 		return func(g *guesttest.Fake) {
 			g.On("sh", "-c", hostWeightScript, "sh").Prints(host)
@@ -41,6 +41,8 @@ func TestResourceLimits(t *testing.T) {
 		fails("memory", "memory.max is max, not 67108864", say("memory.max=max\npids.max=50\n")),
 		fails("weight", "cpu.weight is 100 for 512 shares", say("cpu.weight=100\n")),
 		fails("shm", "/dev/shm has 64000 KiB", say("pids.max=50\nshm=64000\n")),
+		fails("no memory controller", "has none on memory", say("cpu.max=50000 100000\npids.max=50\n")),
+		fails("memory alone", "has none on processor time", say("memory.max=67108864\n")),
 		fails("none", "sees no cgroup files", say("shm=16384\n")),
 		fails("refused", "cannot run a container with limits: Error: crun: controller", exits(126, "Error: crun: controller `pids` is not available\n", "run", "--rm", "--memory", rest)),
 		no,
@@ -87,10 +89,11 @@ func TestConfined(t *testing.T) {
 func TestSeccomp(t *testing.T) {
 	plain := []string{"run", "--rm", busyboxRef, "sh", "-c", filterScript}
 	open := []string{"run", "--rm", "--security-opt", "seccomp=unconfined", busyboxRef, "sh", "-c", filterScript}
-	reached := prints("{}\n", "run", "--rm", "--security-opt", "seccomp=unconfined", busyboxRef, "sh", "-c", guesttest.Containing("wget"), "sh", "http://192.168.127.1:5000/v2/")
+	reached := prints("{}\n", "run", "--rm", "--security-opt", "seccomp=unconfined", busyboxRef, "sh", "-c", guesttest.Containing("wget"), "sh", "30", "http://192.168.127.1:5000/v2/")
 	suitetest.Run(t, "containers/seccomp", []suitetest.Case{
 		passes(reached, prints("2\n", plain...), prints("0\n", open...)),
 		fails("no network", "cannot reach the network from a container without seccomp: wget: bad address", prints("2\n", plain...),
+			func(g *guesttest.Fake) { g.On("sh", "-c", engine.FetchScript, rest) },
 			exits(1, "wget: bad address\n", "run", "--rm", "--security-opt", rest), prints("0\n", open...)),
 		fails("none", "without a seccomp filter (Seccomp: 0", prints("0\n", plain...)),
 		fails("always", "leaves a filter on", prints("2\n", plain...), prints("2\n", open...)),

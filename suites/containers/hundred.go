@@ -2,7 +2,6 @@ package containers
 
 import (
 	"context"
-	"math"
 	"strconv"
 	"time"
 
@@ -23,12 +22,6 @@ const (
 	// answerLimit is for one answer, on a KVM host.
 	answerLimit = time.Minute
 )
-
-// fromHostScript asks $1 for its answer within $2 seconds.
-const fromHostScript = `
-if command -v curl >/dev/null; then exec curl -fsS -m "$2" -o /dev/null "$1"; fi
-if command -v wget >/dev/null; then exec wget -q -T "$2" -t 1 -O /dev/null "$1"; fi
-exit 127`
 
 // hundredScript runs $3 containers of image $2 with engine $1, four at a time,
 // each of which asks $4 for its answer within $5 seconds, and counts those that
@@ -57,18 +50,11 @@ func hundred(ctx context.Context, e engine.Engine) error {
 	if err != nil {
 		return err
 	}
-	url := "http://" + e.Guest().Env.Registry.Addr + "/v2/"
-	seconds := strconv.Itoa(int(math.Ceil(answerLimit.Seconds() * e.Guest().Scale())))
 	// What the host itself does not reach is no matter of its containers.
-	r, err := probe.Run(ctx, e.Guest(), 2*answerLimit, fromHostScript, url, seconds)
-	switch {
-	case err != nil:
+	if _, err := engine.RegistryAnswers(ctx, e.Guest()); err != nil {
 		return err
-	case r.Exit == probe.Missing:
-		e.Guest().Log("the host has no program to ask %s with", url)
-	case !r.OK():
-		return check.Infraf("the host itself gets no answer from the harness's server at %s: %s", url, probe.OneLine(r.Said()))
 	}
+	url, seconds := engine.RegistryURL(e.Guest()), engine.Seconds(e.Guest(), answerLimit)
 	out, err := probe.OutputWithin(ctx, e.Guest(), 8*time.Minute, string(e.Name), hundredScript, string(e.Name), ref, strconv.Itoa(hundredContainers), url, seconds)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func TestPull(t *testing.T) {
 	docker := func(g *guesttest.Fake, e *check.Env) {
 		g.On("sh", "-c", engine.DetectScript, "sh").Prints("docker\n")
 		g.LacksFile("/etc/docker/daemon.json")
+		g.On("mkdir", "-p", "/etc/docker")
 		g.TakesFile("/etc/docker/daemon.json")
 		g.On("systemctl", "reload-or-try-restart", "docker.service")
 		g.On("docker", "info", rest).Prints(`{"IndexConfigs":{"192.168.127.1:5000":{"Secure":false}}}`)
@@ -37,7 +38,8 @@ func TestPull(t *testing.T) {
 		fails("no id", "no SHA-256", good, prints("x\n", "image", "inspect", rest)),
 		fails("anything is a success", "called a success", good, prints("", "pull", "--tls-verify=false", busyboxRef+"-not-there")),
 		{Name: "registry is down", Want: reports.Errored, Fault: reports.FaultInfra,
-			Guest: with(exits(125, "Error: pinging container registry x: dial tcp x: connect: connection refused\n", "pull", rest))},
+			Guest: with(exits(125, "Error: pinging container registry x: dial tcp x: connect: connection refused\n", "pull", rest),
+				func(g *guesttest.Fake) { g.On("sh", "-c", engine.FetchScript, rest).Exits(7) })},
 		{Name: "no registry", Want: reports.Skipped, Guest: func(g *guesttest.Fake, e *check.Env) { with()(g, e); e.Registry.Addr = "" }},
 		no,
 	})
@@ -108,7 +110,7 @@ func TestLogs(t *testing.T) {
 func TestStop(t *testing.T) {
 	good := func(g *guesttest.Fake) {
 		prints("id\n", "run", "-d", rest)(g)
-		for _, w := range []string{"stop", "start", "kill", "wait"} {
+		for _, w := range []string{"stop", "start", "kill", "wait", "exec"} {
 			prints("", w, rest)(g)
 		}
 		g.On("podman", "inspect", rest).Prints("exited 0\n").Then().Prints("running 0\n").Then().Prints("exited 137\n")
@@ -116,6 +118,8 @@ func TestStop(t *testing.T) {
 	suitetest.Run(t, "containers/stop", []suitetest.Case{
 		passes(good),
 		fails("goes on", `after stop the container is "running 0"`, good, prints("running 0\n", "inspect", rest)),
+		fails("does not serve", "does not answer within it", good, impatient, exits(1, "wget: refused\n", "exec", rest)),
+		fails("killed", "did not get the signal to end", good, prints("exited 137\n", "inspect", rest)),
 		fails("does not stop", "cannot stop a container", good, exits(125, "Error: x\n", "stop", rest)),
 		fails("killed and well", `after kill the container is "exited 0"`, good, func(g *guesttest.Fake) {
 			g.On("podman", "inspect", rest).Prints("exited 0\n").Then().Prints("running 0\n").Then().Prints("exited 0\n")
@@ -132,6 +136,8 @@ func TestRestartPolicy(t *testing.T) {
 	}
 	suitetest.Run(t, "containers/restart-policy", []suitetest.Case{
 		passes(good),
+		fails("once is not twice", `is "exited 1" (status, restarts)`, good, impatient, prints("exited 1\n", "inspect", rest)),
+		{Name: "podman 1.2", Want: reports.Skipped, Says: []string{"no restart policies"}, Guest: with(exits(125, "the --restart option is not supported at present\n", "run", "-d", rest))},
 		fails("runs for ever", `is "running 0" (status, restarts)`, good, impatient, prints("running 0\n", "inspect", rest)),
 		fails("inspect fails", "cannot inspect", good, exits(125, "Error: x\n", "inspect", rest)),
 		no,
@@ -209,16 +215,16 @@ func TestHundred(t *testing.T) {
 	say := func(out string) plans {
 		return func(g *guesttest.Fake) {
 			g.On("sh", "-c", hundredScript, "sh", "podman", httpdRef, "100", "http://192.168.127.1:5000/v2/", "60").Prints(out)
-			g.On("sh", "-c", fromHostScript, "sh", "http://192.168.127.1:5000/v2/", "60")
+			g.On("sh", "-c", engine.FetchScript, "sh", "http://192.168.127.1:5000/v2/", "60")
 		}
 	}
 	slow := func(g *guesttest.Fake) {
 		g.SetScale(10)
 		g.On("sh", "-c", hundredScript, "sh", "podman", httpdRef, "100", "http://192.168.127.1:5000/v2/", "600").Prints("good=100\n")
-		g.On("sh", "-c", fromHostScript, "sh", "http://192.168.127.1:5000/v2/", "600").Exits(127)
+		g.On("sh", "-c", engine.FetchScript, "sh", "http://192.168.127.1:5000/v2/", "600").Exits(127)
 	}
 	unreachable := func(g *guesttest.Fake) {
-		g.On("sh", "-c", fromHostScript, guesttest.Rest).Says("curl: (7) Failed to connect\n").Exits(7)
+		g.On("sh", "-c", engine.FetchScript, guesttest.Rest).Says("curl: (7) Failed to connect\n").Exits(7)
 	}
 	suitetest.Run(t, "containers/hundred", []suitetest.Case{
 		passes(say("good=100\n")),

@@ -38,7 +38,7 @@ func logs(ctx context.Context, e engine.Engine) error {
 	}
 	said := r.Stdout + r.Stderr
 	if !r.OK() {
-		return engine.Failed("read a container's log", []string{"logs", name}, r)
+		return e.Failed(ctx, "read a container's log", []string{"logs", name}, r)
 	}
 	for _, want := range []string{"to stdout", "to stderr"} {
 		if !strings.Contains(said, want) {

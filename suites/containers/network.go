@@ -11,6 +11,7 @@ import (
 
 	"assay/suites/check"
 	"assay/suites/engine"
+	"assay/suites/probe"
 )
 
 var _ = check.Register(suite, check.Check{
@@ -23,29 +24,28 @@ func network(ctx context.Context, e engine.Engine) error {
 	if err != nil {
 		return err
 	}
-	addr := e.Guest().Env.Registry.Addr
-	// A registry answers this with an empty object, whoever asks.
-	r, err := e.Run(ctx, append(fetchFrom(web), "http://"+addr+"/v2/")...)
+	url := engine.RegistryURL(e.Guest())
+	r, err := e.Run(ctx, fetchFrom(e, web, url)...)
 	if err != nil {
 		return err
 	}
 	if !r.OK() {
-		return check.FailWith(r.Stdout+r.Stderr, "a container does not reach the network outside the host (http://%s/v2/): %s", addr, r.Said())
+		return engine.OfImage(ctx, e.Guest(), check.FailWith(r.Stdout+r.Stderr, "a container does not reach the network outside the host (%s): %s", url, r.Said()))
 	}
 	const name = "assay-network"
 	defer e.Remove(ctx, name)
 	if _, err := e.Must(ctx, "start a container in the background", "run", "-d", "--stop-signal", "KILL", "--name", name, web); err != nil {
 		return err
 	}
-	out, err := e.Must(ctx, "inspect a container", "inspect", "--format", "{{json .NetworkSettings}}", name)
+	out, err := e.Must(ctx, "inspect a container", "inspect", name) // podman 2.2's templates know no JSON
 	if err != nil {
 		return err
 	}
 	ip := firstAddress(out)
 	if !ip.IsValid() {
-		return check.Failf("a running container has no address (inspect says %q)", out)
+		return check.FailWith(probe.Clip(out, 8000), "a running container has no address that inspect tells")
 	}
-	page, err := e.Must(ctx, "reach one container from another", append(fetchFrom(web), "http://"+netip.AddrPortFrom(ip, 80).String()+"/")...)
+	page, err := e.Must(ctx, "reach one container from another", fetchFrom(e, web, "http://"+netip.AddrPortFrom(ip, 80).String()+"/")...)
 	if err != nil {
 		return err
 	}
@@ -55,25 +55,32 @@ func network(ctx context.Context, e engine.Engine) error {
 	return nil
 }
 
-// fetchFrom is a command that gets a page from within a container. A network
-// that swallows packets must end as a failure, not as a command that never
-// ends; busybox's own -T crashes in some builds.
-func fetchFrom(image string) []string {
-	return []string{"run", "--rm", image, "sh", "-c",
-		`wget -q -O - "$1" & w=$!; (sleep 30; kill $w) >/dev/null 2>&1 & wait $w`, "sh"}
+// fetchLimit is for one page, on a KVM host.
+const fetchLimit = 30 * time.Second
+
+// fetchFrom is a command that gets a page from within a container of image, with
+// further options of run. A network that swallows packets must end as a failure,
+// not as a command that never ends; busybox's own -T crashes in some builds.
+func fetchFrom(e engine.Engine, image, url string, options ...string) []string {
+	run := append([]string{"run", "--rm"}, options...)
+	return append(run, image, "sh", "-c",
+		`wget -q -O - "$2" & w=$!; (sleep "$1"; kill $w) >/dev/null 2>&1 & wait $w`, "sh", engine.Seconds(e.Guest(), fetchLimit), url)
 }
 
 // firstAddress is a container's address on any of its networks. New engines tell
 // it by network alone, old ones outside of them.
-func firstAddress(settings string) netip.Addr {
+func firstAddress(inspected string) netip.Addr {
 	type address struct{ IPAddress string }
-	var s struct {
-		address
-		Networks map[string]address
+	var list []struct {
+		NetworkSettings struct {
+			address
+			Networks map[string]address
+		}
 	}
-	if json.Unmarshal([]byte(settings), &s) != nil {
+	if json.Unmarshal([]byte(inspected), &list) != nil || len(list) != 1 {
 		return netip.Addr{}
 	}
+	s := list[0].NetworkSettings
 	all := []string{s.IPAddress}
 	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
 		all = append(all, s.Networks[name].IPAddress)

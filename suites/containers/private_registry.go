@@ -32,7 +32,7 @@ exit 0`
 // How engines say why a registry is refused, and that it refuses.
 var (
 	untrusted    = regexp.MustCompile(`(?i)x509|certificate`)
-	unauthorized = regexp.MustCompile(`(?i)unauthorized|authentication required|invalid username/password|requires? (a )?login|no basic auth|\b401\b|denied`)
+	unauthorized = regexp.MustCompile(`(?i)unauthorized|authentication required|invalid username/password|requires? (a )?login|no basic auth|wrong login|\b401\b|denied`)
 )
 
 func privateRegistry(ctx context.Context, e engine.Engine) error {
@@ -100,7 +100,7 @@ func refused(ctx context.Context, e engine.Engine, why *regexp.Regexp, what stri
 	case r.OK():
 		return check.FailWith(said, "%s is called a success", what)
 	case !why.MatchString(said):
-		return engine.Failed("tell why "+what+" is refused", args[:1], r)
+		return e.Failed(ctx, "tell why "+what+" is refused", args[:1], r)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package containers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,6 +51,10 @@ func resourceLimits(ctx context.Context, e engine.Engine) error {
 	if len(wrong) > 0 {
 		return check.FailWith(out, "limits do not hold: %s", probe.Some(wrong))
 	}
+	// Engines drop a limit that the kernel cannot hold with a warning alone.
+	if lost := missingLimits(probe.Pairs(out)); len(lost) > 0 {
+		return check.FailWith(out, "limits do not hold: the kernel or the engine has none on %s", strings.Join(lost, ", "))
+	}
 	return blockWeight(ctx, e, ref)
 }
 
@@ -79,7 +84,7 @@ func blockWeight(ctx context.Context, e engine.Engine, ref string) error {
 			e.Guest().Log("%s: the kernel shares out no block I/O by weight", e.Name)
 			return nil
 		}
-		return engine.Failed("run a container with a weight for block I/O", args, r)
+		return e.Failed(ctx, "run a container with a weight for block I/O", args, r)
 	}
 	seen, held := weights(probe.Pairs(r.Stdout))
 	switch {
@@ -111,6 +116,23 @@ func weights(got map[string]string) (seen string, held bool) {
 		seen = strings.TrimSpace(seen + " " + name + "=" + v)
 	}
 	return seen, held
+}
+
+// missingLimits are those that every kernel fit for containers holds, and of
+// which the container's cgroup has no file, of neither version.
+func missingLimits(got map[string]string) (lost []string) {
+	for _, l := range []struct {
+		what  string
+		files []string
+	}{
+		{"memory", []string{"memory.max", "memory/memory.limit_in_bytes"}},
+		{"processor time", []string{"cpu.max", "cpu/cpu.cfs_quota_us"}},
+	} {
+		if !slices.ContainsFunc(l.files, func(f string) bool { _, there := got[f]; return there }) {
+			lost = append(lost, l.what)
+		}
+	}
+	return lost
 }
 
 // compareLimits says which limits differ from what was asked, and how many

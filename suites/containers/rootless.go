@@ -25,7 +25,10 @@ if command -v newuidmap >/dev/null 2>&1; then
 elif { rpm -ql shadow-utils shadow; dpkg -L uidmap; } 2>/dev/null | grep -q '/newuidmap$'; then
 	echo 'lost=1'
 fi
-echo "subuid=$(grep -s "^$1:" /etc/subuid | head -n 1)"
+[ "$(cat /proc/sys/user/max_user_namespaces 2>/dev/null || echo 1)" != 0 ] || echo 'none=1'
+echo "subuid=$(grep -s -e "^$1:" -e "^$uid:" /etc/subuid | head -n 1)"
+# Other sources than the file: sssd's.
+grep -qs '^subid:.*[a-z]' /etc/nsswitch.conf && ! grep -qs '^subid:[[:space:]]*files[[:space:]]*$' /etc/nsswitch.conf && echo 'elsewhere=1'
 [ -d "/run/user/$uid" ] || { command -v loginctl >/dev/null 2>&1 && loginctl enable-linger "$1"; systemctl start "user@$uid.service" 2>/dev/null; }
 [ -d "/run/user/$uid" ] && echo "run=/run/user/$uid"
 echo "home=$(getent passwd "$1" | cut -d: -f6)"
@@ -70,11 +73,13 @@ func ordinaryUser(ctx context.Context, e engine.Engine) (own engine.Engine, uid 
 	switch {
 	case p["nouser"] != "":
 		return own, "", check.Skipf("the user %s does not exist", t.Env.User)
+	case p["none"] != "":
+		return own, "", check.Skipf("the host makes no user namespaces (user.max_user_namespaces is 0)")
 	case p["newuidmap"] == "" && p["lost"] != "":
 		return own, "", check.Failf("newuidmap is missing although its package is installed: no user but root can run containers")
 	case p["newuidmap"] == "":
 		return own, "", check.Skipf("the image ships no newuidmap")
-	case p["subuid"] == "":
+	case p["subuid"] == "" && p["elsewhere"] == "":
 		return own, "", check.Failf("user %s has no subordinate user ids in /etc/subuid (useradd gives them by SUB_UID_COUNT in /etc/login.defs)", t.Env.User)
 	case p["run"] == "":
 		return own, "", check.Failf("user %s has no /run/user/%s: no session can be started for it", t.Env.User, p["uid"])

@@ -39,7 +39,9 @@ func seccomp(ctx context.Context, e engine.Engine) error {
 	if out != "0" {
 		return check.Failf("--security-opt seccomp=unconfined leaves a filter on (Seccomp: %s)", out)
 	}
-	fetch := append([]string{"run", "--rm", "--security-opt", "seccomp=unconfined"}, fetchFrom(ref)[2:]...)
-	_, err = e.Must(ctx, "reach the network from a container without seccomp", append(fetch, "http://"+e.Guest().Env.Registry.Addr+"/v2/")...)
-	return err
+	fetch := fetchFrom(e, ref, engine.RegistryURL(e.Guest()), "--security-opt", "seccomp=unconfined")
+	if _, err := e.Must(ctx, "reach the network from a container without seccomp", fetch...); err != nil {
+		return engine.OfImage(ctx, e.Guest(), err)
+	}
+	return nil
 }

@@ -11,21 +11,13 @@ import (
 	"assay/suites/probe"
 )
 
-// fetchScript gets the page at $1 with whatever the image has for that.
-const fetchScript = `
-if command -v curl >/dev/null 2>&1; then curl -sS --max-time 20 "$1"
-elif command -v wget >/dev/null 2>&1; then wget -q -T 20 -O - "$1"
-elif command -v python3 >/dev/null 2>&1; then python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())' "$1"
-else exit 127
-fi`
-
 // serves waits until a port of the host shows a page with want in it, which
 // container name publishes there.
 func serves(ctx context.Context, e engine.Engine, name, port, want string) error {
 	url := "http://127.0.0.1:" + port + "/"
 	said := ""
 	err := e.WaitFor(ctx, 20*time.Second, func(ctx context.Context) (bool, error) {
-		r, err := probe.Run(ctx, e.Guest(), 30*time.Second, fetchScript, url)
+		r, err := engine.Fetch(ctx, e.Guest(), 15*time.Second, url)
 		if err != nil {
 			return false, err
 		}

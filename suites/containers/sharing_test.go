@@ -12,6 +12,7 @@ import (
 	"assay/harness/guest/guesttest"
 	"assay/reports"
 	"assay/suites/check"
+	"assay/suites/engine"
 	"assay/suites/suitetest"
 )
 
@@ -45,16 +46,18 @@ func TestPublish(t *testing.T) {
 	good := func(g *guesttest.Fake) {
 		g.SetScale(0.01)
 		prints("id\n", "run", "-d", rest)(g)
-		g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n").Then().Prints("<h1>ASSAY TEST PAGE</h1>\n")
+		g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Exits(7).Says("refused\n").Then().Prints("<h1>ASSAY TEST PAGE</h1>\n")
 	}
 	suitetest.Run(t, "containers/publish", []suitetest.Case{
 		passes(good),
 		fails("no port", "cannot run a container with a published port: Error: netavark", good, exits(126, "Error: netavark: x\n", "run", "-d", rest)),
 		fails("no answer", "port 18080 of the host does not show the page of a container that publishes it: refused", good, impatient,
-			prints("", "logs", rest), func(g *guesttest.Fake) { g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n") }),
-		{Name: "no program", Want: reports.Skipped, Guest: with(good, func(g *guesttest.Fake) { g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(127) })},
+			prints("", "logs", rest), func(g *guesttest.Fake) {
+				g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Exits(7).Says("refused\n")
+			}),
+		{Name: "no program", Want: reports.Skipped, Guest: with(good, func(g *guesttest.Fake) { g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Exits(127) })},
 		{Name: "guest gone", Want: reports.Errored, Fault: reports.FaultInfra, Guest: with(good, func(g *guesttest.Fake) {
-			g.On("sh", "-c", fetchScript, "sh", anyArg).Fails(&guest.TransportError{Guest: "fake", Op: "run", Err: errors.New("gone")})
+			g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Fails(&guest.TransportError{Guest: "fake", Op: "run", Err: errors.New("gone")})
 		})},
 		no,
 	})
@@ -97,14 +100,14 @@ func TestBuildServe(t *testing.T) {
 		prints("", "build", "-t", servedImage, serveFolder)(g)
 		prints("id\n", "run", "-d", rest)(g)
 		prints("", "rmi", "-f", servedImage)(g)
-		g.On("sh", "-c", fetchScript, "sh", "http://127.0.0.1:18083/").Prints("<h1>ASSAY BUILT THIS PAGE</h1>\n")
+		g.On("sh", "-c", engine.FetchScript, "sh", "http://127.0.0.1:18083/", anyArg).Prints("<h1>ASSAY BUILT THIS PAGE</h1>\n")
 	}
 	suitetest.Run(t, "containers/build-serve", []suitetest.Case{
 		passes(good),
 		fails("fails", "cannot build a web server: Error: building", good, exits(1, "Error: building at STEP\n", "build", rest)),
 		fails("old page", "does not show the page of a container that publishes it: <h1>ASSAY TEST PAGE", good, impatient, prints("", "logs", rest),
 			func(g *guesttest.Fake) {
-				g.On("sh", "-c", fetchScript, "sh", anyArg).Prints("<h1>ASSAY TEST PAGE</h1>\n")
+				g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Prints("<h1>ASSAY TEST PAGE</h1>\n")
 			}),
 		no,
 	})
@@ -153,6 +156,7 @@ func TestPrivateRegistry(t *testing.T) {
 		bad("no place for certificates", "cannot be put below /etc: read-only", func(g *guesttest.Fake) { g.On("sh", "-c", certsScript, "sh", addr).Exits(1).Says("read-only\n") }),
 		{Name: "registry is down", Want: reports.Errored, Fault: reports.FaultInfra, Guest: served(good, func(g *guesttest.Fake) {
 			g.On(login("right")...).Exits(125).Says("Error: pinging container registry x: dial tcp x: connect: connection refused\n")
+			g.On("sh", "-c", engine.FetchScript, rest).Exits(7)
 		})},
 		{Name: "none served", Want: reports.Skipped, Says: []string{"no private registry"}, Guest: with()},
 		no,
@@ -215,19 +219,29 @@ func TestPush(t *testing.T) {
 
 func TestNetwork(t *testing.T) {
 	const page = "<h1>ASSAY TEST PAGE</h1>\n"
-	fetch := func(url string) []string { return append(append([]string{}, fetchFrom(httpdRef)...), url) }
+	fetch := func(url string) []string {
+		return []string{"run", "--rm", httpdRef, "sh", "-c", guesttest.Containing("wget"), "sh", "30", url}
+	}
+	settings := func(s string) string { return `[{"NetworkSettings":` + s + `}]` }
+	host := func(exit int) plans {
+		return func(g *guesttest.Fake) {
+			g.On("sh", "-c", engine.FetchScript, "sh", "http://192.168.127.1:5000/v2/", "60").Exits(exit)
+		}
+	}
 	outside, inside := fetch("http://192.168.127.1:5000/v2/"), fetch("http://10.88.0.5:80/")
 	good := func(g *guesttest.Fake) {
 		prints("{}\n", outside...)(g)
 		prints("id\n", "run", "-d", rest)(g)
-		prints(`{"IPAddress":"","Networks":{"podman":{"IPAddress":"10.88.0.5"}}}`+"\n", "inspect", rest)(g)
+		prints(settings(`{"IPAddress":"","Networks":{"podman":{"IPAddress":"10.88.0.5"}}}`)+"\n", "inspect", rest)(g)
 		prints(page, inside...)(g)
 	}
 	suitetest.Run(t, "containers/network", []suitetest.Case{
 		passes(good),
-		fails("no way out", "does not reach the network outside the host (http://192.168.127.1:5000/v2/): wget: bad", good, exits(1, "wget: bad\n", outside...)),
-		{Name: "old podman", Guest: with(good, prints(`{"IPAddress":"10.88.0.5","Networks":null}`, "inspect", rest))},
-		fails("no address", "no address", good, prints(`{"IPAddress":"","Networks":{}}`, "inspect", rest)),
+		fails("no way out", "does not reach the network outside the host (http://192.168.127.1:5000/v2/): wget: bad", good, host(0), exits(1, "wget: bad\n", outside...)),
+		fails("no way out, and nothing to ask the host with", "does not reach the network outside the host", good, host(127), exits(1, "wget: bad\n", outside...)),
+		{Name: "not from the host either", Want: reports.Errored, Fault: reports.FaultInfra, Guest: with(good, host(7), exits(1, "wget: bad\n", outside...))},
+		{Name: "old podman", Guest: with(good, prints(settings(`{"IPAddress":"10.88.0.5","Networks":null}`), "inspect", rest))},
+		fails("no address", "no address", good, prints(settings(`{"IPAddress":"","Networks":{}}`), "inspect", rest)),
 		fails("not each other", "cannot reach one container from another", good, exits(143, "", inside...)),
 		fails("another page", `gets "x"`, good, prints("x", inside...)),
 		no,
@@ -251,13 +265,15 @@ func TestRootless(t *testing.T) {
 	serve := func(g *guesttest.Fake) {
 		facts(user)(g)
 		g.On("podman", "run", "-d", rest).As("assay").Prints("id\n")
-		g.On("sh", "-c", fetchScript, "sh", "http://127.0.0.1:18084/").Prints("<h1>ASSAY TEST PAGE</h1>\n")
+		g.On("sh", "-c", engine.FetchScript, "sh", "http://127.0.0.1:18084/", anyArg).Prints("<h1>ASSAY TEST PAGE</h1>\n")
 	}
 	suitetest.Run(t, "containers/rootless-serve", []suitetest.Case{
 		passes(serve),
 		fails("no network", "cannot run a web server without root: Error: could not find pasta", serve, exits(125, "Error: could not find pasta\n", "run", "-d", rest)),
 		fails("no answer", "port 18084 of the host does not show", serve, impatient, prints("", "logs", rest),
-			func(g *guesttest.Fake) { g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n") }),
+			func(g *guesttest.Fake) {
+				g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Exits(7).Says("refused\n")
+			}),
 		{Name: "no newuidmap", Want: reports.Skipped, Guest: with(facts("uid=1000\n"))}, no,
 	})
 	skip := func(name, out, why string) suitetest.Case {

@@ -37,7 +37,7 @@ func swarm(ctx context.Context, e engine.Engine) error {
 	if state != "active" {
 		return check.Failf("the node's state in a new swarm is %q, not active", state)
 	}
-	if err := swarmService(ctx, e); err != nil {
+	if err := swarmService(ctx, e, info.Version); err != nil {
 		return err
 	}
 	_, err = e.Must(ctx, "leave the swarm", "swarm", "leave", "--force")
@@ -45,12 +45,16 @@ func swarm(ctx context.Context, e engine.Engine) error {
 }
 
 // swarmService has the swarm run a container.
-func swarmService(ctx context.Context, e engine.Engine) error {
+func swarmService(ctx context.Context, e engine.Engine, version string) error {
 	ref, err := e.Image(ctx, busybox)
 	if err != nil {
 		return err
 	}
-	if _, err := e.Must(ctx, "create a service in the swarm", "service", "create", "--detach", "--name", "assay-service", ref, "sleep", "3600"); err != nil {
+	create := []string{"service", "create"}
+	if !strings.HasPrefix(version, "1.") { // which never waits, and does not know the option
+		create = append(create, "--detach")
+	}
+	if _, err := e.Must(ctx, "create a service in the swarm", append(create, "--name", "assay-service", ref, "sleep", "3600")...); err != nil {
 		return err
 	}
 	last := ""

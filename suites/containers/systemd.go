@@ -65,7 +65,7 @@ func systemdInside(ctx context.Context, e engine.Engine) error {
 	if err := serves(ctx, e, name, systemdPort, testPage); err != nil {
 		return err
 	}
-	if _, err := e.Must(ctx, "stop a container that systemd runs", "stop", "-t", "60", name); err != nil {
+	if _, err := e.Must(ctx, "stop a container that systemd runs", "stop", "-t", engine.Seconds(e.Guest(), stopLimit), name); err != nil {
 		return err
 	}
 	status, err := e.Must(ctx, "inspect a container", "inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name)

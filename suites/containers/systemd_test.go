@@ -20,8 +20,8 @@ func TestSystemd(t *testing.T) {
 		prints("id\n", "run", "-d", "--name", name, "--security-opt", "label=disable", "-p", "18086:8080", "-v", systemdFolder+":/etc/systemd/system:ro",
 			"-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro", httpdRef, systemdProgram)(g)
 		g.On(append([]string{"podman"}, state...)...).Exits(1).Prints("starting\n").Then().Prints("running\n")
-		g.On("sh", "-c", fetchScript, "sh", anyArg).Prints("<h1>ASSAY TEST PAGE</h1>\n")
-		prints("", "stop", "-t", "60", name)(g)
+		g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Prints("<h1>ASSAY TEST PAGE</h1>\n")
+		prints("", "stop", "-t", anyArg, name)(g)
 		prints("exited 130\n", "inspect", rest)(g)
 		prints("Failed to mount cgroup\n", "logs", name)(g)
 	}
@@ -33,7 +33,7 @@ func TestSystemd(t *testing.T) {
 		}),
 		fails("ends at once", "systemd does not come up in a container: Error: container state improper", good, impatient, exits(255, "Error: container state improper\n", state...)),
 		fails("no answer", "port 18086 of the host does not show the page", good, impatient, prints("running\n", state...), func(g *guesttest.Fake) {
-			g.On("sh", "-c", fetchScript, "sh", anyArg).Exits(7).Says("refused\n")
+			g.On("sh", "-c", engine.FetchScript, "sh", anyArg, anyArg).Exits(7).Says("refused\n")
 		}),
 		fails("killed", `is "exited 137" after a stop`, good, prints("exited 137\n", "inspect", rest)),
 		{Name: "no systemd", Want: reports.Skipped, Says: []string{"ships no /usr/lib/systemd/systemd"}, Guest: with(good, func(g *guesttest.Fake) {

@@ -85,9 +85,9 @@ func followed(ctx context.Context, t *check.T, found host.Found) (following, err
 	}
 	f := following{kind: ofImage}
 	if t.Env.Trees != nil && t.Env.Trees.NewerImage != "" {
-		f.whyNoOther, err = host.WhyNoOther(ctx, t, *booted.Image, t.Env.Trees.ImageName)
+		f.whyNoOther = host.WhyNoOther(*booted.Image)
 	}
-	return f, err
+	return f, nil
 }
 
 // lacking says why a tool does not upgrade the host from what is served; empty

@@ -73,7 +73,20 @@ func (h Host) Follow(ctx context.Context) error {
 	if booted.Image == nil {
 		return check.Skipf("bootc does not tell which image the host follows")
 	}
-	return host.FollowImage(ctx, h.t, repository(booted.Image.Name), trees.FollowImage)
+	name := repository(booted.Image.Name)
+	if err := h.acceptUnsigned(ctx, *booted.Image, booted.Image.Name, trees.FollowImage); err != nil {
+		return err
+	}
+	return host.FollowImage(ctx, h.t, name, trees.FollowImage)
+}
+
+// acceptUnsigned is host.AcceptUnsigned, and notes what that changed.
+func (h Host) acceptUnsigned(ctx context.Context, image host.Image, names ...string) error {
+	changed, err := host.AcceptUnsigned(ctx, h.t, image, names...)
+	for _, c := range changed {
+		h.t.Log("so that the host takes what is served, %s", c)
+	}
+	return err
 }
 
 // FollowAt makes upgrades come from the served repository at url, with
@@ -144,6 +157,9 @@ func (h Host) SetTo(ctx context.Context, tree check.Tree) error {
 func (h Host) TrustImages(ctx context.Context) error {
 	trees, err := Trees(h.t)
 	if err != nil {
+		return err
+	}
+	if err := h.acceptUnsigned(ctx, host.Image{}, trees.ImageName); err != nil {
 		return err
 	}
 	registry, _, _ := strings.Cut(trees.ImageName, "/")

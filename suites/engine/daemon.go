@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -23,36 +24,73 @@ const (
 )
 
 // configure changes docker's own configuration and keeps the rest of it. change
-// reports whether there was anything to do.
-func (e Engine) configure(ctx context.Context, change func(conf map[string]any) bool) (changed bool, err error) {
+// reports whether there was anything to do; undo is nil when there was not.
+func (e Engine) configure(ctx context.Context, change func(conf map[string]any) bool) (undo func(context.Context) error, err error) {
 	conf := map[string]any{}
 	old, err := e.t.ReadFile(ctx, daemonFile, daemonLimit)
+	none := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case none:
 	case err != nil:
-		return false, err
+		return nil, err
 	case len(bytes.TrimSpace(old)) > 0:
 		if err := json.Unmarshal(old, &conf); err != nil {
-			return false, check.FailWith(string(old), "%s is no JSON: %v", daemonFile, err)
+			return nil, check.FailWith(string(old), "%s is no JSON: %v", daemonFile, err)
 		}
 	}
 	if !change(conf) {
-		return false, nil
+		return nil, nil
 	}
 	text, err := json.MarshalIndent(conf, "", "  ")
 	if err != nil {
-		return false, fmt.Errorf("cannot write docker's configuration: %w", err)
+		return nil, fmt.Errorf("cannot write docker's configuration: %w", err)
 	}
-	return true, e.t.WriteFile(ctx, daemonFile, bytes.NewReader(text), 0o644)
+	if none { // not every package of docker makes the folder
+		if _, err := guest.Output(ctx, e.t, "mkdir", "-p", path.Dir(daemonFile)); err != nil {
+			return nil, err
+		}
+	}
+	undo = func(ctx context.Context) error {
+		if none {
+			_, err := guest.Output(ctx, e.t, "rm", "-f", daemonFile)
+			return err
+		}
+		return e.t.WriteFile(ctx, daemonFile, bytes.NewReader(old), 0o644)
+	}
+	return undo, e.t.WriteFile(ctx, daemonFile, bytes.NewReader(text), 0o644)
+}
+
+// byFlag is how a daemon says that a flag it was given, and the configuration, exclude each other.
+const byFlag = "specified both as a flag and in the configuration file"
+
+// unlessByFlag judges a restart with a new key. Where the image gives docker the
+// same by a flag, nothing is wrong with it: the configuration is put back and
+// the check cannot be made.
+func (e Engine) unlessByFlag(ctx context.Context, key string, undo func(context.Context) error, failure error) error {
+	if failure == nil || !strings.Contains(check.Classify(failure).Details, byFlag) {
+		return failure
+	}
+	if err := undo(ctx); err != nil {
+		return err
+	}
+	// Its tries to start may have used up what systemd allows it.
+	if _, err := guest.Output(ctx, e.t, "systemctl", "reset-failed", "docker.service"); err != nil {
+		return err
+	}
+	if err := e.Restart(ctx, "with its own configuration again"); err != nil {
+		return err
+	}
+	return check.Skipf("the image gives docker its %s by a flag, to which the configuration cannot add", key)
 }
 
 // Restarted sets a key of docker's configuration and restarts the daemon. One
 // that does not come up with it is the image's failure.
 func (e Engine) Restarted(ctx context.Context, key string, value any) error {
-	if _, err := e.configure(ctx, func(conf map[string]any) bool { conf[key] = value; return true }); err != nil {
+	undo, err := e.configure(ctx, func(conf map[string]any) bool { conf[key] = value; return true })
+	if err != nil {
 		return err
 	}
-	return e.Restart(ctx, fmt.Sprintf("with %s %v", key, value))
+	return e.unlessByFlag(ctx, key, undo, e.Restart(ctx, fmt.Sprintf("with %s %v", key, value)))
 }
 
 // restartLimit is for a daemon that has containers to end, on a KVM host.
@@ -82,15 +120,16 @@ func (e Engine) trust(ctx context.Context) error {
 		return nil
 	}
 	addr := e.t.Env.Registry.Addr
-	changed, err := e.configure(ctx, func(conf map[string]any) bool {
-		list, _ := conf["insecure-registries"].([]any)
+	const key = "insecure-registries"
+	undo, err := e.configure(ctx, func(conf map[string]any) bool {
+		list, _ := conf[key].([]any)
 		if slices.Contains(list, any(addr)) {
 			return false
 		}
-		conf["insecure-registries"] = append(list, addr)
+		conf[key] = append(list, addr)
 		return true
 	})
-	if err != nil || !changed {
+	if err != nil || undo == nil {
 		return err
 	}
 	// By the verb's old name, which new versions know, too.
@@ -106,7 +145,7 @@ func (e Engine) trust(ctx context.Context) error {
 	if !errors.Is(err, ErrNotInTime) {
 		return err
 	}
-	if err := e.Restart(ctx, "with "+addr+" among its insecure-registries"); err != nil {
+	if err := e.unlessByFlag(ctx, key, undo, e.Restart(ctx, "with "+addr+" among its "+key)); err != nil {
 		return err
 	}
 	if ok, err := knows(ctx); err != nil || ok {

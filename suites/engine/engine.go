@@ -11,7 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +119,18 @@ const runLimit = time.Minute
 
 // Run runs one engine command. A non-zero exit is a result, as with guest.Run.
 func (e Engine) Run(ctx context.Context, args ...string) (guest.Result, error) {
-	return e.t.Run(ctx, guest.Command{Args: append([]string{string(e.Name)}, args...), User: e.user, Env: e.env, Limit: runLimit})
+	return e.run(ctx, runLimit, args)
+}
+
+// run runs one engine command, and one that a registry did not answer once more.
+func (e Engine) run(ctx context.Context, limit time.Duration, args []string) (guest.Result, error) {
+	c := guest.Command{Args: append([]string{string(e.Name)}, args...), User: e.user, Env: e.env, Limit: limit}
+	r, err := e.t.Run(ctx, c)
+	if err == nil && slices.Contains(registryCommands, args[0]) && e.noAnswer(args, r) {
+		e.t.Log("%s %s is asked again: %s", e.Name, args[0], probe.OneLine(r.Said()))
+		return e.t.Run(ctx, c)
+	}
+	return r, err
 }
 
 // Must runs one engine command and returns what it prints. When it fails, that
@@ -130,21 +141,10 @@ func (e Engine) Must(ctx context.Context, purpose string, args ...string) (strin
 		return "", err
 	}
 	if !r.OK() {
-		return "", Failed(purpose, args, r)
+		return "", e.Failed(ctx, purpose, args, r)
 	}
 	return strings.TrimSpace(r.Stdout), nil
 }
-
-// Failed is the failure of an engine command. One that could not be answered
-// for the harness's own registry is no fault of the image.
-func Failed(purpose string, args []string, r guest.Result) error {
-	if unreachable.MatchString(r.Stderr) {
-		return check.Infraf("cannot %s: the harness's registry does not answer: %s", purpose, r.Said())
-	}
-	return check.FailWith(strings.Join(args, " ")+"\n"+probe.Clip(r.Stdout+r.Stderr, 4000), "cannot %s: %s", purpose, said(r))
-}
-
-var unreachable = regexp.MustCompile(`(dial tcp|pinging container registry).*(connection refused|no route to host|i/o timeout|deadline exceeded)`)
 
 // said is the telling line: engines print it after "Error:".
 func said(r guest.Result) string {

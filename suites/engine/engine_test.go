@@ -79,20 +79,74 @@ func TestImageIsPulledOnce(t *testing.T) {
 	}
 }
 
+// TestPullFailures: a registry that the host itself does not reach is the
+// infrastructure's; one that only the engine does not is the image's, unless an
+// emulated guest was too slow for it.
 func TestPullFailures(t *testing.T) {
-	for said, want := range map[string]reports.Fault{
-		`Error: initializing source docker://x: pinging container registry x: Get "http://x/v2/": dial tcp 1.2.3.4:5000: connect: connection refused`: reports.FaultInfra,
-		"Error: open /etc/containers/policy.json: no such file or directory":                                                                          reports.FaultImage,
+	const (
+		refused = `Error: initializing source docker://x: pinging container registry x: Get "http://x/v2/": dial tcp 1.2.3.4:5000: connect: connection refused`
+		late    = `Error response from daemon: Get "http://x/v2/": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)`
+		policy  = "Error: open /etc/containers/policy.json: no such file or directory"
+	)
+	for _, c := range []struct {
+		said  string
+		host  int // exit status of the host's own question
+		scale float64
+		asked int
+		want  reports.Fault
+	}{
+		{refused, 7, 1, 2, reports.FaultInfra},
+		{refused, 127, 1, 2, reports.FaultInfra}, // nothing to ask with
+		{refused, 0, 1, 2, reports.FaultImage},
+		{refused, 0, 10, 2, reports.FaultImage},
+		{late, 0, 1, 2, reports.FaultImage},
+		{late, 0, 10, 2, reports.FaultInfra},
+		{policy, 7, 1, 1, reports.FaultImage},
 	} {
 		ct, g := newT(t, "")
-		g.On("podman", "pull", guesttest.Rest).Exits(125).Says("Trying to pull x\n" + said + "\nlast line\n")
+		g.SetScale(c.scale)
+		g.On("sh", "-c", FetchScript, guesttest.Rest).Exits(c.host)
+		pull := g.On("podman", "pull", guesttest.Rest).Exits(125).Says("Trying to pull x\n" + c.said + "\nlast line\n")
 		j := check.Classify(Engine{Name: Podman, t: ct}.Pull(context.Background(), "x"))
-		if j.Fault != want {
-			t.Errorf("%q is %+v, want %s", said, j, want)
+		if j.Fault != c.want || pull.Used() != c.asked {
+			t.Errorf("%+v: asked %d times, %+v", c, pull.Used(), j)
 		}
-		if want == reports.FaultImage && !strings.Contains(j.Message, "cannot pull x: Error: open /etc/containers/policy.json") {
+		if c.said == policy && !strings.Contains(j.Message, "cannot pull x: Error: open /etc/containers/policy.json") {
 			t.Errorf("message %q", j.Message)
 		}
+	}
+}
+
+// TestFailedElsewhere: what does not speak with the registry fails by itself,
+// whatever its words are.
+func TestFailedElsewhere(t *testing.T) {
+	ct, _ := newT(t, "")
+	e := Engine{Name: Podman, t: ct}
+	r := guest.Result{Exit: 1, Stderr: "Error: timed out waiting for file /run/x/exits"}
+	if j := check.Classify(e.Failed(t.Context(), "stop a container", []string{"stop", "x"}, r)); j.Fault != reports.FaultImage {
+		t.Errorf("%+v", j)
+	}
+}
+
+// TestDockerByFlag: what the image gives the daemon by a flag is no fault, and
+// docker runs afterwards as it did before.
+func TestDockerByFlag(t *testing.T) {
+	ct, g := newT(t, "")
+	const own = `{"debug": true}`
+	g.HasFile(daemonFile, own)
+	g.TakesFile(daemonFile)
+	g.On("systemctl", "reload-or-try-restart", "docker.service")
+	g.On("systemctl", "reset-failed", "docker.service")
+	g.On("systemctl", "restart", "docker.service").Exits(1).Says("Job for docker.service failed\n").Then().Exits(0)
+	g.Logs(guest.Entry{Unit: "docker.service", Ident: "dockerd", Message: "unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives are specified both as a flag and in the configuration file: insecure-registries"})
+	g.On("docker", "info", "--format", "{{json .RegistryConfig}}").Prints(`{}`)
+	g.SetScale(0.01)
+	j := check.Classify(Engine{Name: Docker, t: ct}.Pull(t.Context(), "x"))
+	if j.Outcome != reports.Skipped || !strings.Contains(j.Message, "insecure-registries by a flag") {
+		t.Errorf("%+v", j)
+	}
+	if text, _ := g.Written(daemonFile); text != own {
+		t.Errorf("docker's configuration is left as %q", text)
 	}
 }
 
@@ -123,6 +177,7 @@ func TestDockerTrustsTheRegistry(t *testing.T) {
 		t.Errorf("a broken daemon.json: %+v", j)
 	}
 	g.LacksFile(daemonFile)
+	g.On("mkdir", "-p", "/etc/docker")
 	if err := e.Pull(context.Background(), "x"); err != nil {
 		t.Errorf("without a daemon.json: %v", err)
 	}
@@ -144,6 +199,7 @@ func TestDockerThatDoesNotReload(t *testing.T) {
 		ct, g := newT(t, "")
 		g.SetScale(1e-6)
 		g.LacksFile(daemonFile)
+		g.On("mkdir", "-p", "/etc/docker")
 		g.TakesFile(daemonFile)
 		g.Logs()
 		g.On("systemctl", "reload-or-try-restart", "docker.service")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"assay/harness/guest"
 	"assay/suites/check"
 )
 
@@ -55,12 +54,12 @@ func (e Engine) Pull(ctx context.Context, ref string) error {
 	}
 	args := e.plainHTTP("pull", "-q")
 	args = append(args, ref)
-	r, err := e.t.Run(ctx, guest.Command{Args: append([]string{string(e.Name)}, args...), User: e.user, Env: e.env, Limit: pullLimit})
+	r, err := e.run(ctx, pullLimit, args)
 	if err != nil {
 		return err
 	}
 	if !r.OK() {
-		return Failed("pull "+ref, args, r)
+		return e.Failed(ctx, "pull "+ref, args, r)
 	}
 	return nil
 }

@@ -37,8 +37,8 @@ func cgroups(ctx context.Context, e engine.Engine) error {
 	switch {
 	case info.CgroupVersion != "" && info.CgroupVersion != version:
 		return check.Failf("the host has cgroups of version %s, the runtime speaks version %s", version, info.CgroupVersion)
-	case version == "2" && p["systemd"] != "" && info.CgroupManager != "systemd":
-		return check.Failf("the runtime manages cgroups by itself (%s) on a host where systemd does; set the cgroup manager to systemd", orAbsent(info.CgroupManager))
+	case version == "2" && p["systemd"] != "" && info.CgroupManager != "" && info.CgroupManager != "systemd": // podman before 2.1 does not say
+		return check.Failf("the runtime manages cgroups by itself (%s) on a host where systemd does; set the cgroup manager to systemd", info.CgroupManager)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func ociRuntime(ctx context.Context, e engine.Engine) error {
 		return err
 	}
 	if !r.OK() {
-		return missingRuntime(engine.Failed("start a container with "+program, []string{"run", "--rm", ref, "true"}, r))
+		return missingRuntime(e.Failed(ctx, "start a container with "+program, []string{"run", "--rm", ref, "true"}, r))
 	}
 	return nil
 }

@@ -122,6 +122,7 @@ func TestCgroups(t *testing.T) {
 		{Name: "version 2", Guest: podman(script(cgroupScript, "type=cgroup2fs\nsystemd=1\n"))},
 		{Name: "version 1", Guest: docker(command(`{"Driver":"x","CgroupDriver":"cgroupfs","CgroupVersion":"1"}`, "docker", "info", guesttest.Rest), script(cgroupScript, "type=tmpfs\nsystemd=1\n"))},
 		{Name: "past systemd", Want: reports.Failed, Says: []string{"by itself (cgroupfs)"}, Guest: podman(command(`{"host":{"cgroupVersion":"v2","cgroupManager":"cgroupfs"}}`, "podman", "info", guesttest.Rest), script(cgroupScript, "type=cgroup2fs\nsystemd=1\n"))},
+		{Name: "podman 2.0 does not tell", Guest: podman(command(`{"host":{"cgroupVersion":"v2"}}`, "podman", "info", guesttest.Rest), script(cgroupScript, "type=cgroup2fs\nsystemd=1\n"))},
 		{Name: "another version", Want: reports.Failed, Says: []string{"version 1, the runtime speaks version 2"}, Guest: podman(script(cgroupScript, "type=tmpfs\n"))},
 		no,
 	})
@@ -140,8 +141,13 @@ func TestSecurity(t *testing.T) {
 func TestVersions(t *testing.T) {
 	suitetest.Run(t, "runtime/versions", []suitetest.Case{
 		{Name: "known", Guest: podman()},
-		{Name: "mismatch", Want: reports.Failed, Says: []string{"runc is a, not b"}, Guest: docker(command(`{"ServerVersion":"1","Driver":"x","RuncCommit":{"ID":"a","Expected":"b"}}`, "docker", "info", guesttest.Rest))},
-		{Name: "none", Want: reports.Failed, Says: []string{"names no version"}, Guest: podman(command("{}", "podman", "info", guesttest.Rest))},
+		{Name: "mismatch", Want: reports.Failed, Says: []string{"runc is a, not b"}, Guest: docker(command(`{"ServerVersion":"20.10","Driver":"x","RuncCommit":{"ID":"a","Expected":"b"}}`, "docker", "info", guesttest.Rest))},
+		{Name: "docker 1 of a distribution", Guest: docker(command(`{"ServerVersion":"1.13.1","Driver":"x","RuncCommit":{"ID":"a","Expected":"b"}}`, "docker", "info", guesttest.Rest))},
+		{Name: "docker 1.12", Want: reports.Skipped, Says: []string{"before 1.13"}, Guest: docker(func(g *guesttest.Fake) {
+			g.On("docker", "info", guesttest.Rest).Exits(125).Says("unknown flag: --format\n")
+		})},
+		{Name: "podman 1", Want: reports.Skipped, Says: []string{"tells no version"}, Guest: podman(command("{}", "podman", "info", guesttest.Rest))},
+		{Name: "none", Want: reports.Failed, Says: []string{"names no version"}, Guest: docker(command("{}", "docker", "info", guesttest.Rest))},
 		no,
 	})
 }

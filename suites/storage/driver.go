@@ -32,7 +32,7 @@ podman)
 	done ;;
 docker)
 	cat /etc/sysconfig/docker-storage /etc/sysconfig/docker /etc/default/docker /usr/lib/systemd/system/docker.service /etc/systemd/system/docker.service.d/*.conf 2>/dev/null |
-		sed -n 's/^#.*//; s/.*\(--storage-driver[= ]\|[" ]-s \)\([a-z0-9][a-z0-9]*\).*/driver=\2/p'
+		sed -n '/^#/d; /^ExecSt\(artP\|op\)/d; s/.*\(--storage-driver[= ]\|[" ]-s \)\([a-z0-9][a-z0-9]*\).*/driver=\2/p'
 	echo "json=$(tr -d '\n' < /etc/docker/daemon.json 2>/dev/null)" ;;
 esac
 exit 0`

@@ -45,22 +45,33 @@ func graphroot(ctx context.Context, e engine.Engine) error {
 	if !strings.HasPrefix(info.Root, "/") {
 		return check.Failf("%s info names no storage folder (%q)", e.Name, info.Root)
 	}
-	out, err := probe.Output(ctx, e.Guest(), "sh", rootScript, info.Root)
+	if err := fitForContainers(ctx, e.Guest(), info.Root); err != nil {
+		return err
+	}
+	if info.Status["driver-type"] == "io.containerd.snapshotter.v1" { // docker's way since 29
+		return fitForContainers(ctx, e.Guest(), "/var/lib/containerd")
+	}
+	return nil
+}
+
+// fitForContainers judges the file system that folder root is on, or will be.
+func fitForContainers(ctx context.Context, t *check.T, root string) error {
+	out, err := probe.Output(ctx, t, "sh", rootScript, root)
 	if err != nil {
 		return err
 	}
 	p := probe.Pairs(out)
 	free, err := strconv.ParseInt(p["free"], 10, 64)
 	if err != nil {
-		return fmt.Errorf("cannot read the free space of %s in %q: %w", info.Root, out, err)
+		return fmt.Errorf("cannot read the free space of %s in %q: %w", root, out, err)
 	}
 	switch {
 	case foreign[p["type"]]:
-		return check.Failf("containers are stored in %s, on %s", info.Root, p["type"])
+		return check.Failf("containers are stored in %s, on %s", root, p["type"])
 	case p["writable"] == "":
-		return check.Failf("nothing can be written where containers are stored: %s (%s)", info.Root, p["dir"])
+		return check.Failf("nothing can be written where containers are stored: %s (%s)", root, p["dir"])
 	case free < leastFree:
-		return check.Failf("only %d MiB are free where containers are stored (%s)", free>>10, info.Root)
+		return check.Failf("only %d MiB are free where containers are stored (%s)", free>>10, root)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ vg=$(lvs --noheadings -o vg_name "$dev" 2>/dev/null | tr -d ' ')
 [ -n "$vg" ] || exit 127
 free=$(vgs --noheadings --nosuffix --units m -o vg_free "$vg" | tr -d ' ')
 [ "${free%%[.,]*}" -ge 300 ] || exit 127
+echo "stateBefore=$(systemctl is-system-running)"
 echo "before=$(df -P -k "$at" | tail -n 1 | tr -s ' ' | cut -d' ' -f2)"
 lvextend -r -L +256M "$dev" 2>&1; echo "status=$?"
 echo "after=$(df -P -k "$at" | tail -n 1 | tr -s ' ' | cut -d' ' -f2)"
@@ -40,19 +42,19 @@ func resizeRoot(ctx context.Context, t *check.T) error {
 	after, aerr := strconv.Atoi(p["after"])
 	switch {
 	case p["status"] != "0":
-		return check.FailWith(out, "lvextend -r of the root volume fails: %s", strings.Join(strings.Fields(firstLineWithout(out, "before=")), " "))
+		return check.FailWith(out, "lvextend -r of the root volume fails: %s", strings.Join(strings.Fields(firstLineWithout(out, "before=", "stateBefore=")), " "))
 	case berr != nil || aerr != nil || after <= before:
 		return check.FailWith(out, "the root file system did not grow with its volume (%s KiB before, %s after)", p["before"], p["after"])
-	case p["state"] == "degraded":
+	case p["state"] == "degraded" && p["stateBefore"] != "degraded":
 		return check.FailWith(out, "the system is degraded after its root volume grew")
 	}
 	return nil
 }
 
-// firstLineWithout is the first line that does not begin with prefix.
-func firstLineWithout(text, prefix string) string {
+// firstLineWithout is the first line that begins with none of prefixes.
+func firstLineWithout(text string, prefixes ...string) string {
 	for _, l := range probe.Lines(text) {
-		if !strings.HasPrefix(l, prefix) {
+		if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(l, p) }) {
 			return l
 		}
 	}

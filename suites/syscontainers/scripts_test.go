@@ -48,7 +48,7 @@ func TestLeftScript(t *testing.T) {
 	if err := os.Symlink("greeter.0", filepath.Join(root, "var/lib/containers/atomic/greeter")); err != nil {
 		t.Fatal(err)
 	}
-	want := "unit greeter.service\n/etc/containers/systemd/greeter.container\n/var/lib/containers/atomic/greeter\ncontainer systemd-greeter of podman\n"
+	want := "unit greeter.service\n/etc/containers/systemd/greeter.container\n/var/lib/containers/atomic/greeter\ncontainer greeter of podman\ncontainer systemd-greeter of podman\n"
 	if out := run("loaded", "exit 0"); out != want {
 		t.Errorf("%q, want %q", out, want)
 	}

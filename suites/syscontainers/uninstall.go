@@ -23,7 +23,12 @@ for f in "/etc/systemd/system/$1.service" "/etc/systemd/system/multi-user.target
 	"/etc/tmpfiles.d/$1.conf" "/var/lib/containers/atomic/$1" "/var/lib/containers/atomic/$1.0" "/var/lib/containers/atomic/$1.1"; do
 	if [ -e "$f" ] || [ -L "$f" ]; then echo "$f"; fi
 done
-command -v podman >/dev/null 2>&1 && podman container exists "systemd-$1" && echo "container systemd-$1 of podman"
+if command -v podman >/dev/null 2>&1; then
+	for c in "$1" "systemd-$1"; do podman container exists "$c" && echo "container $c of podman"; done
+fi
+for r in runc crun; do
+	command -v $r >/dev/null 2>&1 && $r list -q 2>/dev/null | grep -qx "$1" && echo "container $1 of $r"
+done
 exit 0`
 
 func uninstall(ctx context.Context, b *box) error {

@@ -74,7 +74,8 @@ func TestByTool(t *testing.T) {
 		{Name: "follows a repository", Want: reports.Skipped, Says: []string{"follows an ostree repository"}, Guest: dt.Fresh(t, dt.Mixed, dt.FollowsRepository)},
 		{Name: "no image", Want: reports.Skipped, Says: []string{"served as none"}, Guest: dt.Fresh(t, dt.Images, noImage)},
 		{Name: "no image and why", Want: reports.Skipped, Says: []string{"served as none: no layers"}, Guest: dt.Fresh(t, dt.Images, noImage, func(_ *dt.Host, env *check.Env) { env.Trees.NoImages = "no layers" })},
-		{Name: "wants signatures", Want: reports.Skipped, Says: []string{"wants signatures of example.org/os:stable"}, Guest: dt.Fresh(t, dt.Images, func(h *dt.Host, _ *check.Env) {
+		{Name: "wants signatures", Guest: dt.Fresh(t, dt.Images, func(h *dt.Host, _ *check.Env) {
+			h.TakesFile("/etc/containers/policy.json")
 			h.HasFile("/etc/containers/policy.json", `{"default":[{"type":"insecureAcceptAnything"}],"transports":{"docker":{"example.org":[{"type":"sigstoreSigned"}]}}}`)
 		})},
 		{Name: "from its own storage", Want: reports.Skipped, Says: []string{"not from a registry"}, Guest: dt.Fresh(t, dt.Images, func(h *dt.Host, _ *check.Env) { h.Booted().Image.Transport = "containers-storage" })},
@@ -164,6 +165,9 @@ func TestCheckOnly(t *testing.T) {
 		{Name: "healthy", Guest: dt.Fresh(t, dt.Fedora)},
 		{Name: "old preview", Guest: dt.Fresh(t, []host.Tool{host.AtomicHost}, dt.Answers(dt.Check, dt.Said("done")))},
 		{Name: "says none", Want: reports.Failed, Says: []string{"says that there is none"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Check, guest.Result{Exit: 77, Stdout: "No upgrade available.\n"}))},
+		{Name: "counts packages alone", Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Check, guest.Result{Exit: 77}))}, // rpm-ostree before 2018.2, over a derived tree
+		{Name: "counts packages alone, over a tree with others", Want: reports.Failed, Says: []string{"says that there is none"},
+			Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Check, guest.Result{Exit: 77}), func(h *dt.Host, e *check.Env) { e.Trees.Derived = false })},
 		{Name: "tells none", Want: reports.Failed, Says: []string{"tells of none"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Check, dt.Said("done")))},
 		{Name: "other version", Want: reports.Failed, Says: []string{"to version 9, want 1.2"}, Guest: dt.Fresh(t, dt.Fedora, dt.Answers(dt.Check, dt.Said("AvailableUpdate:\n        Version: 9 (2026-01-01T00:00:00Z)")))},
 		{Name: "stages it", Want: reports.Failed, Says: []string{"2 deployments after a look for updates by rpm-ostree"}, Guest: dt.Fresh(t, dt.Fedora, dt.Then(dt.Check, func(h *dt.Host) {
@@ -174,14 +178,21 @@ func TestCheckOnly(t *testing.T) {
 }
 
 func TestDownloadOnly(t *testing.T) {
-	for id, tools := range map[string][]host.Tool{"rpm-ostree": dt.Fedora, "ostree": dt.Plain} {
+	for id, tools := range map[string][]host.Tool{"rpm-ostree": dt.Fedora, "ostree": dt.Plain, "bootc": dt.Images} {
 		suitetest.Run(t, reports.CaseID("upgrade/download-only-"+id), []suitetest.Case{
 			{Name: "healthy", Guest: dt.Fresh(t, tools)},
 			{Name: "deploys", Want: reports.Failed, Says: []string{"was to download an update only"}, Guest: dt.Fresh(t, tools, dt.Then(dt.Download, func(h *dt.Host) {
 				h.Deployments = append([]host.Deployment{h.Of(h.Trees.Newer, false)}, h.Deployments...)
 			}))},
+			{Name: "boots it", Want: reports.Failed, Says: []string{"a reboot boots 1.2"}, Guest: dt.Fresh(t, tools, dt.Then(dt.Reboot, func(h *dt.Host) {
+				was := *h.Booted()
+				now := h.Of(h.Trees.Newer, was.Image != nil)
+				now.Booted, was.Booted, was.Rollback = true, false, true
+				h.Deployments = []host.Deployment{now, was}
+			}))},
 			{Name: "downloaded nothing", Want: reports.Failed, Says: []string{"finds nothing to deploy"}, Guest: dt.Fresh(t, tools, dt.Answers(dt.Upgrade, dt.Said("No update available.")))},
-			{Name: "unknown option", Want: reports.Skipped, Guest: dt.Fresh(t, tools, dt.Refuse(dt.Download, "Unknown option "+map[string]string{"ostree": "--pull-only", "rpm-ostree": "--download-only"}[id]))},
+			{Name: "unknown option", Want: reports.Skipped, Guest: dt.Fresh(t, tools, dt.Refuse(dt.Download, map[string]string{"ostree": "Unknown option --pull-only", "rpm-ostree": "Unknown option --download-only",
+				"bootc": "error: unexpected argument '--download-only' found"}[id]))},
 		})
 	}
 }
