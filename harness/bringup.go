@@ -67,8 +67,9 @@ func (s *session) bringUp(ctx context.Context, kind string) (*instance, *guest.S
 		}
 		var down *notUpError
 		isDown := errors.As(err, &down)
-		if isDown && down.Check == bootSeed && withoutNetworkConfig.MatchString(down.cloudInit) && s.plainSeed.CompareAndSwap(false, true) {
+		if isDown && down.Check == bootSeed && withoutNetworkConfig.MatchString(down.cloudInit) && !withoutHostKey.MatchString(down.cloudInit) && s.plainSeed.CompareAndSwap(false, true) {
 			s.note("cloud-init %s is too old for the network configuration of the seed: booted again with a seed that has none", down.cloudInit)
+			attempt-- // nothing was wrong with the guest
 			continue
 		}
 		if isDown && down.Fault == reports.FaultImage {

@@ -195,7 +195,7 @@ func diagnose(e ending, kind accel.Kind) diagnosis {
 	switch {
 	case stage == guest.StageBoot && waitsOutside(last):
 		fault = reports.FaultInfra // of the network, which is closed
-	case e.ignited && !e.cloudInit, withoutHostKey.MatchString(e.cloudInitVersion):
+	case e.ignited && !e.cloudInit, (stage == guest.StageHostKey || stage == guest.StageLogin) && withoutHostKey.MatchString(e.cloudInitVersion):
 		fault = reports.FaultInfra // there is no way in for us
 	}
 	waited := e.waited.Round(time.Second)

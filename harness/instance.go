@@ -190,7 +190,7 @@ func (s *session) boot(ctx context.Context, name string, lease *capacity.Lease) 
 		Name: name, Arch: archOf(s.base.Image), Firmware: s.firmware,
 		MemoryMiB: s.opt.MemoryMiB, CPUs: s.opt.CPUs,
 		Disk: i.overlay, DiskFormat: "qcow2", Seed: i.seed.iso,
-		Console: i.console, Listen: s.services.listen,
+		Console: i.console, Listen: s.services.listen(name),
 	})
 	if err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (s *session) fork(ctx context.Context, from *snapshot, name string, lease *
 		return nil, err
 	}
 	i.machine, err = s.host.Fork(ctx, from.saved, machine.ForkSpec{
-		Name: name, Disk: i.overlay, Console: i.console, Listen: s.services.listen,
+		Name: name, Disk: i.overlay, Console: i.console, Listen: s.services.listen(name),
 	})
 	if err != nil {
 		return nil, err

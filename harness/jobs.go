@@ -218,8 +218,8 @@ func (s *session) tryJob(ctx context.Context, j *job, checks []check.Registered,
 			s.record(c)
 		case ok && e.Outcome == reports.Errored && e.Fault == reports.FaultInfra:
 			spoil(r, i.name, e.Message, e.Took)
-		case ok && e.Outcome == reports.Failed && e.Fault == reports.FaultImage && cmp.Or(s.lack(r, e), tripped) != "":
-			spoil(r, i.name, cmp.Or(s.lack(r, e), tripped), e.Took)
+		case ok && e.Outcome == reports.Failed && e.Fault == reports.FaultImage && cmp.Or(s.lack(r, i.name, e), tripped) != "":
+			spoil(r, i.name, cmp.Or(s.lack(r, i.name, e), tripped), e.Took)
 		case ok:
 			c := s.caseOf(r, e, i, evidence)
 			if c.Outcome == reports.Failed || c.Outcome == reports.Errored {

@@ -5,22 +5,26 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
-// lacks remembers what guests asked the harness's servers for in vain, and should
-// have been there: what failed for want of it is not the image's fault.
-type lacks struct{ last atomic.Pointer[lack] }
+// lacks remembers what each guest, by its name, last asked the harness's servers
+// for in vain, and should have been there: what failed for want of it is not the
+// image's fault.
+type lacks struct {
+	mu   sync.Mutex
+	last map[string]lack
+}
 
 type lack struct {
 	what string
 	at   time.Time
 }
 
-// watch is a server whose lacks are remembered. of says what the lack of a path
-// means, empty for nothing.
-func (l *lacks) watch(h http.Handler, of func(path string) string) http.Handler {
+// watch is a server for one guest whose lacks are remembered. of says what the
+// lack of a path means, empty for nothing.
+func (l *lacks) watch(guest string, h http.Handler, of func(path string) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.URL.Path // the server may change it
 		answer := &statusWriter{ResponseWriter: w}
@@ -29,14 +33,21 @@ func (l *lacks) watch(h http.Handler, of func(path string) string) http.Handler 
 			return
 		}
 		if what := of(asked); what != "" {
-			l.last.Store(&lack{what, time.Now()})
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.last == nil {
+				l.last = map[string]lack{}
+			}
+			l.last[guest] = lack{what, time.Now()}
 		}
 	})
 }
 
-// since says what a guest asked for in vain since then, empty for nothing.
-func (l *lacks) since(began time.Time) string {
-	if last := l.last.Load(); last != nil && last.at.After(began) {
+// since says what the guest asked for in vain since then, empty for nothing.
+func (l *lacks) since(guest string, began time.Time) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last := l.last[guest]; last.at.After(began) {
 		return last.what
 	}
 	return ""

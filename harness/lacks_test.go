@@ -30,19 +30,19 @@ func TestLacks(t *testing.T) {
 	} {
 		var l lacks
 		began := time.Now()
-		l.watch(nothing, c.of).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, c.path, nil))
-		if got := l.since(began); (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
+		l.watch("fork-1", nothing, c.of).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, c.path, nil))
+		if got := l.since("fork-1", began); (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
 			t.Errorf("%s: %q, want %q", c.path, got, c.says)
 		}
-		if l.since(time.Now()) != "" {
-			t.Errorf("%s: remembered of a later check", c.path)
+		if l.since("fork-1", time.Now()) != "" || l.since("fork-2", began) != "" {
+			t.Errorf("%s: remembered of a later check, or of another guest", c.path)
 		}
 	}
 	var l lacks
 	there := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() })
 	began := time.Now()
-	l.watch(there, lacksObject).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, object+".filez", nil))
-	if got := l.since(began); got != "" {
+	l.watch("fork-1", there, lacksObject).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, object+".filez", nil))
+	if got := l.since("fork-1", began); got != "" {
 		t.Errorf("what is there: %q", got)
 	}
 }

@@ -72,8 +72,7 @@ func newServices(treeRepo, images string, log *slog.Logger) (*services, error) {
 	}
 	s := &services{log: log, packages: rpms.env, secure: map[int]tls.Certificate{privatePort: private.Certificate},
 		handlers: map[int]http.Handler{registryPort: handler, privatePort: private.Handler, packagesPort: rpms}}
-	s.handlers[updatesPort] = s.lacks.watch(trees.Handler(treeRepo), lacksObject)
-	s.handlers[imagesPort] = s.lacks.watch(&s.images, lacksLayer)
+	s.handlers[updatesPort], s.handlers[imagesPort] = trees.Handler(treeRepo), &s.images
 	if images != "" {
 		if err := s.images.serve(images); err != nil {
 			return nil, err
@@ -108,9 +107,19 @@ func (s *services) address(t *check.Trees, arch artifact.Arch) error {
 	return err
 }
 
-// listen starts every service on a guest's network. They end with the network.
-func (s *services) listen(n *network.Network) error {
+// lacking says of services what it means that they lack a path.
+var lacking = map[int]func(path string) string{updatesPort: lacksObject, imagesPort: lacksLayer}
+
+// listen returns what starts every service on a guest's network. They end with the network.
+func (s *services) listen(guest string) func(n *network.Network) error {
+	return func(n *network.Network) error { return s.listenOn(n, guest) }
+}
+
+func (s *services) listenOn(n *network.Network, guest string) error {
 	for port, h := range s.handlers {
+		if of := lacking[port]; of != nil {
+			h = s.lacks.watch(guest, h, of)
+		}
 		ln, err := n.Listen(port)
 		if err != nil {
 			return fmt.Errorf("cannot serve port %d to the guest: %w", port, err)

@@ -189,7 +189,7 @@ func (s *session) upgradeGuest(ctx context.Context, i *instance, g *guest.SSH) (
 	}
 	began := time.Now()
 	if err := s.upgrade(ctx, g, d, before, t); err != nil {
-		if lack := s.services.lacks.since(began); lack != "" {
+		if lack := s.services.lacks.since(i.name, began); lack != "" {
 			return &noTreesError{errors.New(lack)}
 		}
 		return ofUpgrade(err)

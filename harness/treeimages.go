@@ -9,6 +9,7 @@ import (
 
 	"assay/artifact"
 	"assay/fixtures/treeimage"
+	"assay/harness/trees"
 	"assay/suites/check"
 )
 
@@ -64,6 +65,10 @@ func (ti *treeImages) name(t *check.Trees, images []treeimage.Image) {
 	}
 	// What is not there for the guest's architecture is no version for it.
 	images = slices.DeleteFunc(slices.Clone(images), func(i treeimage.Image) bool { return i.Digest == "" })
+	if t.DerivedImages && len(images) > 0 && trees.IsKernel(images[0].Tag) {
+		t.KernelImage = add(images[0])
+		images = images[1:]
+	}
 	if len(images) == 0 {
 		t.NoImages = "none of the images in " + ti.layout + " is for the guest's architecture"
 		return

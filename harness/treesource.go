@@ -131,7 +131,7 @@ func (ts *treeSource) derive(ctx context.Context, booted check.Tree) (_ *check.T
 	if err := os.RemoveAll(dir); err != nil { // of a try that failed
 		return nil, err
 	}
-	t, err := trees.Derive(ctx, g, dir, booted)
+	t, release, err := trees.Derive(ctx, g, dir, booted)
 	var refused *trees.RefusedError
 	switch {
 	case errors.As(err, &refused) && s.opt.UpdateImage != "" && host.IsImage(booted.Ref):
@@ -141,14 +141,14 @@ func (ts *treeSource) derive(ctx context.Context, booted check.Tree) (_ *check.T
 		return nil, &noTreesError{err}
 	}
 	if err == nil && s.opt.UpdateImage == "" {
-		err = ts.deriveImages(ctx, g, t)
+		err = ts.deriveImages(ctx, g, t, release)
 	}
 	return t, err
 }
 
 // deriveImages makes and serves container images of the derived trees for a host
 // that follows an image. What keeps it from that is told to whoever wants one.
-func (ts *treeSource) deriveImages(ctx context.Context, g guest.Guest, t *check.Trees) error {
+func (ts *treeSource) deriveImages(ctx context.Context, g guest.Guest, t *check.Trees, release string) error {
 	s := ts.s
 	dir := filepath.Join(s.runDir.Path, "images")
 	if err := os.RemoveAll(dir); err != nil { // of a try that failed
@@ -156,7 +156,7 @@ func (ts *treeSource) deriveImages(ctx context.Context, g guest.Guest, t *check.
 	}
 	image, err := trees.ReadImage(ctx, g, t.Booted.Commit)
 	if err == nil {
-		err = image.Derive(dir)
+		err = image.Derive(dir, release)
 	}
 	var none *trees.NoImageError
 	if errors.As(err, &none) {
@@ -188,13 +188,13 @@ func (ts *treeSource) guest(ctx context.Context) (*instance, *guest.SSH, error) 
 // usesTrees reports a check that something is upgraded for.
 func usesTrees(r check.Registered) bool { return r.NeedsTrees || r.State == check.Upgraded }
 
-// lack says what the harness did not serve while the check ran, empty for nothing:
+// lack says what the harness did not serve to the guest while the check ran, empty for nothing:
 // what failed for want of it is not the image's fault.
-func (s *session) lack(r check.Registered, e check.Event) string {
+func (s *session) lack(r check.Registered, guest string, e check.Event) string {
 	if !usesTrees(r) {
 		return ""
 	}
-	return s.services.lacks.since(e.Started)
+	return s.services.lacks.since(guest, e.Started)
 }
 
 // prepare makes the trees when one of the checks asks for them. That there are

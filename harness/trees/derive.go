@@ -30,15 +30,16 @@ const (
 )
 
 // Derive makes an older and a newer version of the booted tree in the guest's
-// own repository and brings what is new to dir, which becomes a repository
-// that can be served. The guest is changed: it is best thrown away.
-func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (*check.Trees, error) {
+// own repository, and one with another kernel, as far as ostree can tell; it
+// brings what is new to dir, which becomes a repository that can be served, and
+// tells the kernel's release. The guest is changed: it is best thrown away.
+func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (_ *check.Trees, release string, err error) {
 	boot, err := host.ReadPrepareRoot(ctx, g)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if boot.Signed {
-		return nil, &RefusedError{"its boot wants signed commits (composefs=signed): give --update-repo"}
+		return nil, "", &RefusedError{"its boot wants signed commits (composefs=signed): give --update-repo"}
 	}
 	version := booted.Version
 	if version == "" {
@@ -47,21 +48,36 @@ func Derive(ctx context.Context, g guest.Guest, dir string, booted check.Tree) (
 	t := &check.Trees{Ref: branch(booted.Ref), Booted: booted, Derived: true,
 		Newer: check.Tree{Version: version + ".assay.2"}, Older: []check.Tree{{Version: version + ".assay.1"}}}
 	t.Newer.Ref, t.Older[0].Ref = t.Ref, t.Ref
-	r, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", deriveScript, "derive", booted.Commit, t.Older[0].Version, t.Newer.Version, t.Ref},
-		Limit: deriveLimit})
+	kernel := check.Tree{Version: version + kernelVersion, Ref: "assay/kernel"}
+	r, err := g.Run(ctx, guest.Command{Args: []string{"sh", "-c", deriveScript, "derive", booted.Commit, t.Older[0].Version, t.Newer.Version, t.Ref,
+		kernel.Version, kernel.Ref, check.DerivedKernel}, Limit: deriveLimit})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	f := strings.Fields(r.Stdout)
-	if !r.OK() || len(f) != 3 || !isCommit(f[0]) || !isCommit(f[1]) {
-		return nil, &RefusedError{r.Said()}
+	if !r.OK() || len(f) != 5 || !isCommit(f[0]) || !isCommit(f[1]) || !isCommit(f[2]) && f[2] != "-" || !kernelRelease.MatchString(f[3]) {
+		return nil, "", &RefusedError{r.Said()}
 	}
 	t.Older[0].Commit, t.Newer.Commit = f[0], f[1]
-	if err := fetch(ctx, g, f[2], dir); err != nil {
-		return nil, fmt.Errorf("cannot bring the derived update out of the guest: %w", err)
+	if err := fetch(ctx, g, f[4], dir); err != nil {
+		return nil, "", fmt.Errorf("cannot bring the derived update out of the guest: %w", err)
 	}
-	return t, writeRepo(dir, t.Ref, t.Newer.Commit)
+	if f[2] != "-" {
+		kernel.Commit = f[2]
+		t.Kernel = kernel
+		if err := writeRepo(dir, kernel.Ref, kernel.Commit); err != nil {
+			return nil, "", err
+		}
+		release = f[3]
+	}
+	return t, release, writeRepo(dir, t.Ref, t.Newer.Commit)
 }
+
+// kernelVersion ends the version of the tree with another kernel.
+const kernelVersion = ".assay.3"
+
+// kernelRelease is uname's, or the script's word for none.
+var kernelRelease = regexp.MustCompile(`^[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*$`)
 
 // RefusedError means that the guest's ostree made no tree, or would not boot it:
 // another guest of the image will not do better.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -175,8 +176,9 @@ var noTag = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
 // Derive makes an older and a newer version of the image: the same layers, and
 // one with the files by which a derived tree differs. They become an OCI layout in
 // the new folder dir, oldest first, which holds only what is new: a host that
-// pulls has the rest.
-func (i *Image) Derive(dir string) (err error) {
+// pulls has the rest. Before them stands one with another kernel (IsKernel), if
+// the release of the image's is given.
+func (i *Image) Derive(dir, release string) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("cannot write derived container images: %w", err), os.RemoveAll(dir))
@@ -186,8 +188,15 @@ func (i *Image) Derive(dir string) (err error) {
 		return err
 	}
 	var index []any
-	for _, n := range []string{".assay.1", ".assay.2"} {
-		d, err := i.write(dir, i.version()+n)
+	for _, n := range []string{kernelVersion, ".assay.1", ".assay.2"} {
+		extra := ""
+		switch {
+		case n == kernelVersion && release == "":
+			continue
+		case n == kernelVersion:
+			extra = path.Join("usr/lib/modules", release, check.DerivedKernel)
+		}
+		d, err := i.write(dir, i.version()+n, extra)
 		if err != nil {
 			return err
 		}
@@ -203,9 +212,13 @@ func (i *Image) Derive(dir string) (err error) {
 	return os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
 }
 
+// IsKernel reports whether the tag of a derived image is that of the one with
+// another kernel.
+func IsKernel(tag string) bool { return strings.HasSuffix(tag, kernelVersion) }
+
 // write writes one version's blobs but for the layers that the host has, and
-// returns its descriptor.
-func (i *Image) write(dir, version string) (map[string]any, error) {
+// returns its descriptor. extra is a file that this version has more, or empty.
+func (i *Image) write(dir, version, extra string) (map[string]any, error) {
 	manifest, config := maps.Clone(i.manifest), maps.Clone(i.config)
 	settings := maps.Clone(part(config, "config"))
 	labels := maps.Clone(part(settings, "Labels"))
@@ -213,7 +226,7 @@ func (i *Image) write(dir, version string) (map[string]any, error) {
 	settings["Labels"], config["config"] = labels, settings
 	annotations := maps.Clone(part(manifest, "annotations"))
 	annotations[versionLabel], manifest["annotations"] = version, annotations
-	layer, diff, err := writeLayer(dir, version)
+	layer, diff, err := writeLayer(dir, version, extra)
 	if err != nil {
 		return nil, err
 	}
@@ -278,12 +291,15 @@ func with(v, element any) []any {
 
 // writeLayer writes the layer by which a derived tree differs, and returns its
 // descriptor and the digest of its plain archive.
-func writeLayer(dir, version string) (layer map[string]any, diff string, err error) {
+func writeLayer(dir, version, extra string) (layer map[string]any, diff string, err error) {
 	var plain, packed bytes.Buffer
 	tw := tar.NewWriter(&plain)
 	made := map[string]bool{}
 	// An image's /etc is the tree's /usr/etc.
-	for _, file := range []string{strings.TrimPrefix(check.DerivedFile, "/"), "usr" + check.DerivedEtc} {
+	for _, file := range []string{strings.TrimPrefix(check.DerivedFile, "/"), "usr" + check.DerivedEtc, extra} {
+		if file == "" {
+			continue
+		}
 		for n, c := range file {
 			if d := file[:n]; c == '/' && !made[d] {
 				made[d] = true

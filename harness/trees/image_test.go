@@ -79,7 +79,7 @@ func TestDeriveImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "oci")
-	if err := i.Derive(dir); err != nil {
+	if err := i.Derive(dir, ""); err != nil {
 		t.Fatal(err)
 	}
 	tags, err := treeimage.Tags(dir)
@@ -129,6 +129,48 @@ func TestDeriveImages(t *testing.T) {
 			t.Errorf("%s: the new layer is a %s", tags[n], layer.MediaType)
 		}
 		checkLayer(t, blobOf(t, dir, layer.Digest, layer.Size), c.RootFS.Diffs[2], tags[n])
+	}
+}
+
+// TestDeriveImageWithKernel: the image with another kernel stands before the
+// versions, so that it is neither the newest nor one in between.
+func TestDeriveImageWithKernel(t *testing.T) {
+	i, err := imageOf(t, kept(refOne, "ostree/container/blob/other", refTwo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "oci")
+	if err := i.Derive(dir, "6.12.9"); err != nil {
+		t.Fatal(err)
+	}
+	tags, err := treeimage.Tags(dir)
+	if err != nil || strings.Join(tags, " ") != "9.1.assay.3 9.1.assay.1 9.1.assay.2" || !IsKernel(tags[0]) || IsKernel(tags[1]) || IsKernel(tags[2]) {
+		t.Fatalf("%q, %v", tags, err)
+	}
+	layers, err := filepath.Glob(filepath.Join(dir, "blobs/sha256/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, l := range layers {
+		b, err := os.ReadFile(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			continue // a manifest or configuration
+		}
+		plain, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(plain, []byte("usr/lib/modules/6.12.9/"+check.DerivedKernel)) {
+			found++
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d layers have another kernel, want one", found)
 	}
 }
 

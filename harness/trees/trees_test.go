@@ -19,8 +19,9 @@ import (
 )
 
 var (
-	one = strings.Repeat("1", 64)
-	two = strings.Repeat("2", 64)
+	one   = strings.Repeat("1", 64)
+	two   = strings.Repeat("2", 64)
+	three = strings.Repeat("3", 64)
 )
 
 func archive(t *testing.T, names ...string) string {
@@ -69,38 +70,44 @@ func boots(g *guesttest.Fake) {
 func TestDerive(t *testing.T) {
 	g := guesttest.New(t)
 	boots(g)
-	g.On("sh", "-c", deriveScript, "derive", strings.Repeat("0", 64), "41.3.assay.1", "41.3.assay.2", "fedora/41/x86_64/iot").Prints(one + " " + two + " /var/tmp/x/repo\n")
-	g.On("tar", "-C", "/var/tmp/x/repo", "-cf", "-", "objects").Prints(archive(t, "objects/", objectOf(one), objectOf(two)))
+	g.On("sh", "-c", deriveScript, "derive", strings.Repeat("0", 64), "41.3.assay.1", "41.3.assay.2", "fedora/41/x86_64/iot",
+		"41.3.assay.3", "assay/kernel", check.DerivedKernel).Prints(one + " " + two + " " + three + " 6.12.9-200.fc41.x86_64 /var/tmp/x/repo\n")
+	g.On("tar", "-C", "/var/tmp/x/repo", "-cf", "-", "objects").Prints(archive(t, "objects/", objectOf(one), objectOf(two), objectOf(three)))
 	dir := t.TempDir()
-	got, err := Derive(t.Context(), g, dir, check.Tree{Ref: "fedora:fedora/41/x86_64/iot", Commit: strings.Repeat("0", 64), Version: "41.3"})
+	got, release, err := Derive(t.Context(), g, dir, check.Tree{Ref: "fedora:fedora/41/x86_64/iot", Commit: strings.Repeat("0", 64), Version: "41.3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Ref != "fedora/41/x86_64/iot" || got.Newer.Commit != two || got.Newer.Version != "41.3.assay.2" || got.Older[0].Commit != one || !got.Derived {
-		t.Errorf("%+v", got)
+	if got.Ref != "fedora/41/x86_64/iot" || got.Newer.Commit != two || got.Newer.Version != "41.3.assay.2" || got.Older[0].Commit != one || !got.Derived ||
+		got.Kernel.Commit != three || got.Kernel.Version != "41.3.assay.3" || release != "6.12.9-200.fc41.x86_64" {
+		t.Errorf("%+v, %q", got, release)
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, "refs/heads/fedora/41/x86_64/iot")); err != nil || string(b) != two+"\n" {
-		t.Errorf("the ref holds %q, %v", b, err)
+	for ref, want := range map[string]string{"fedora/41/x86_64/iot": two, got.Kernel.Ref: three} {
+		if b, err := os.ReadFile(filepath.Join(dir, "refs/heads", ref)); err != nil || string(b) != want+"\n" {
+			t.Errorf("ref %s holds %q, %v", ref, b, err)
+		}
 	}
 }
 
 func TestDeriveFromAHostileGuest(t *testing.T) {
 	for name, c := range map[string]struct{ says, tar string }{
 		"no commit":      {"here you are\n", ""},
-		"escape":         {one + " " + two + " /x\n", archive(t, "objects/../../../etc/passwd")},
-		"another file":   {one + " " + two + " /x\n", archive(t, "config")},
-		"without commit": {one + " " + two + " /x\n", archive(t, objectOf(one))},
-		"claims much":    {one + " " + two + " /x\n", sparse(t, objectOf(one))},
-		"no archive":     {one + " " + two + " /x\n", "nonsense"},
+		"escape":         {one + " " + two + " - - /x\n", archive(t, "objects/../../../etc/passwd")},
+		"another file":   {one + " " + two + " - - /x\n", archive(t, "config")},
+		"without commit": {one + " " + two + " - - /x\n", archive(t, objectOf(one))},
+		"claims much":    {one + " " + two + " - - /x\n", sparse(t, objectOf(one))},
+		"odd kernel":     {one + " " + two + " " + three + " ../x /x\n", ""},
+		"lost kernel":    {one + " " + two + " " + three + " 6.12 /x\n", archive(t, objectOf(one), objectOf(two))},
+		"no archive":     {one + " " + two + " - - /x\n", "nonsense"},
 	} {
 		g := guesttest.New(t)
 		boots(g)
-		g.On("sh", "-c", deriveScript, "derive", "", "0.assay.1", "0.assay.2", "assay/update").Prints(c.says)
+		g.On("sh", "-c", deriveScript, "derive", "", "0.assay.1", "0.assay.2", "assay/update", guesttest.Rest).Prints(c.says)
 		if c.tar != "" {
 			g.On("tar", "-C", "/x", "-cf", "-", "objects").Prints(c.tar)
 		}
 		dir := filepath.Join(t.TempDir(), "a", "b", "c")
-		if _, err := Derive(t.Context(), g, dir, check.Tree{}); err == nil {
+		if _, _, err := Derive(t.Context(), g, dir, check.Tree{}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -111,14 +118,15 @@ func TestDeriveForSignedBoot(t *testing.T) {
 	g := guesttest.New(t)
 	g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints("conf [composefs]\nconf enabled = signed\n\nargs quiet\n")
 	var refused *RefusedError
-	if _, err := Derive(t.Context(), g, t.TempDir(), check.Tree{Commit: one}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "composefs=signed") {
+	if _, _, err := Derive(t.Context(), g, t.TempDir(), check.Tree{Commit: one}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "composefs=signed") {
 		t.Errorf("%v", err)
 	}
 }
 
 // derive runs the script on a repository of the test's own, with a program ostree
 // before the real one that does as ostree if it has text; args are those of commit.
-func derive(t *testing.T, repo, base, as string, enforce bool) (commits, args string) {
+// The machine is a PC unless another is named.
+func derive(t *testing.T, repo, base, as string, enforce bool, machine ...string) (commits, args string) {
 	t.Helper()
 	dir := t.TempDir()
 	log, selinux := filepath.Join(dir, "args"), filepath.Join(dir, "enforce")
@@ -135,9 +143,10 @@ func derive(t *testing.T, repo, base, as string, enforce bool) (commits, args st
 		t.Skip("ostree is not installed")
 	}
 	write(filepath.Join(dir, "ostree"), "#!/bin/sh\n[ \"$1\" = commit ] && [ \"$2\" != --help ] && echo \"$*\" >>"+log+"\n"+as+"\nexec "+real+" \"$@\"\n", 0o755)
+	write(filepath.Join(dir, "uname"), "#!/bin/sh\necho "+strings.Join(append(machine, "x86_64")[:1], "")+"\n", 0o755)
 	write(filepath.Join(dir, "mount"), "#!/bin/sh\n", 0o755) // the test's host stays as it is
 	script := strings.NewReplacer("/sysroot/ostree/repo", repo, "/sys/fs/selinux/enforce", selinux, "/var/tmp", dir).Replace(deriveScript)
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "derive", base, "1.1", "1.2", "os/x")
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "derive", base, "1.1", "1.2", "os/x", "1.3", "os/kernel", check.DerivedKernel)
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	out, err := cmd.Output()
 	if err != nil {
@@ -187,7 +196,7 @@ func TestDerivedKeepsPackages(t *testing.T) {
 		repo, base := aRepo(t, options...)
 		said, _ := derive(t, repo, base, withoutBootable, false)
 		f := strings.Fields(said)
-		if len(f) != 3 {
+		if len(f) != 5 || f[2] != "-" || f[3] != "-" {
 			t.Fatalf("%s: %q", name, said)
 		}
 		for _, c := range f[:2] {
@@ -200,6 +209,66 @@ func TestDerivedKeepsPackages(t *testing.T) {
 	repo, base := aRepo(t, "--add-metadata="+key+"=@as ['bash']")
 	if _, args := derive(t, repo, base, `[ "$*" != "commit --help" ] || exit 0`, false); strings.Contains(args, "keep-metadata") {
 		t.Errorf("an ostree that cannot keep: %s", args)
+	}
+}
+
+// TestDerivedKernel: a file is added beside the one kernel of a PC's tree, and
+// nothing else, whether or not ostree can take a base as it is.
+func TestDerivedKernel(t *testing.T) {
+	const release, bases = "6.12.9-200.fc41.x86_64", "--base=REV "
+	const machine = "x86_64"
+	for name, c := range map[string]struct {
+		files   []string
+		help    string
+		machine string
+		want    string // release
+	}{
+		"one kernel":            {[]string{release + "/vmlinuz", release + "/kernel/x.ko"}, bases, machine, release},
+		"old ostree":            {[]string{release + "/vmlinuz"}, "", machine, release},
+		"modules alone, too":    {[]string{release + "/vmlinuz", "6.1-rt/x.ko"}, bases, machine, release},
+		"two kernels":           {[]string{release + "/vmlinuz", "6.1-rt/vmlinuz"}, bases, machine, "-"},
+		"no kernel":             {nil, bases, machine, "-"},
+		"has device trees":      {[]string{release + "/vmlinuz", release + "/dtb/x"}, bases, machine, "-"},
+		"has a device tree":     {[]string{release + "/vmlinuz", release + "/devicetree"}, bases, machine, "-"},
+		"boots by device trees": {[]string{release + "/vmlinuz"}, bases, "aarch64", "-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			repo, _ := aRepo(t)
+			root := t.TempDir()
+			for _, f := range append(c.files, "../../share/x") {
+				path := filepath.Join(root, "usr/lib/modules", f)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("x"), 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, err := exec.Command("ostree", "commit", "--repo="+repo, "--orphan", "--tree=dir="+root).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, args := derive(t, repo, strings.TrimSpace(string(out)), strings.Replace(withoutBootable, "--bind-ref=R", c.help+"--bind-ref=R", 1), false, c.machine)
+			f := strings.Fields(said)
+			if len(f) != 5 || f[3] != c.want || strings.Contains(args, "--base=") != (c.help != "") {
+				t.Fatalf("%q, %s", said, args)
+			}
+			list := func(commit string) string {
+				out, err := exec.Command("ostree", "ls", "--repo="+repo, "-R", "--nul-filenames-only", commit).Output()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(out)
+			}
+			file := "/usr/lib/modules/" + release + "/" + check.DerivedKernel
+			if strings.Contains(list(f[0])+list(f[1]), file) {
+				t.Error("a tree that is to have the same kernel has another")
+			}
+			if c.want == "-" {
+				return
+			}
+			want := strings.Count(list(f[1]), "\x00") + 2 // the file and its folder
+			if got := list(f[2]); !strings.Contains(got, file) || strings.Count(got, "\x00") != want {
+				t.Errorf("the tree with another kernel has %q", got)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,9 @@ package base
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"assay/harness/guest"
@@ -34,7 +36,7 @@ var crash = regexp.MustCompile(`dumped core|code=(dumped|killed), status=(4/ILL|
 // notScheduled is systemd's word for one of its own services that did not run for
 // minutes, and was killed for that. They do little, and lock up on machines that
 // stand still: it is the host's doing. Source: systemd/systemd#9079.
-var notScheduled = regexp.MustCompile(`^(?P<name>systemd-\S+\.service): Watchdog timeout \(limit `)
+var notScheduled = regexp.MustCompile(`^(?P<name>systemd-\S+\.service):? [Ww]atchdog timeout \(limit `)
 
 // crashed reads the name of the program or unit from an account.
 var crashed = []*regexp.Regexp{
@@ -55,7 +57,7 @@ func coreDumps(ctx context.Context, t *check.T) error {
 	stalled := map[string]bool{}
 	for _, e := range entries {
 		if m := notScheduled.FindStringSubmatch(e.Message); m != nil {
-			stalled[m[1]] = true
+			stalled[m[1]], stalled[commOf(m[1])] = true, true
 		}
 	}
 	var names, excused []string
@@ -72,19 +74,29 @@ func coreDumps(ctx context.Context, t *check.T) error {
 		seen = append(seen, e)
 		names = appendNew(names, name)
 	}
-	kept := probe.Lines(out)
+	// What the collector kept of them is no other crash.
+	kept := slices.DeleteFunc(probe.Lines(out), func(l string) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(stalled)), func(s string) bool { return strings.Contains(l, s) })
+	})
 	details := probe.Entries(seen) + out
 	switch {
 	case len(names) > 0:
 		return check.FailWith(probe.Clip(details, 8000), "%s crashed: %s", probe.Some(names), probe.OneLine(seen[0].Message))
+	case len(kept) > 0:
+		return check.FailWith(probe.Clip(details, 8000), "a process crashed and left a core dump: %s", probe.OneLine(kept[0]))
 	case len(excused) > 0 && t.Env.Accelerator != "tcg":
 		return check.Infraf("the guest stood still for minutes: systemd killed %s, whose watchdogs they did not feed", probe.Some(excused))
 	case len(excused) > 0:
 		t.Log("systemd killed %s, which were not run for minutes, as happens to emulated guests", probe.Some(excused))
-	case len(kept) > 0:
-		return check.FailWith(probe.Clip(details, 8000), "a process crashed and left a core dump: %s", probe.OneLine(kept[0]))
 	}
 	return nil
+}
+
+// commOf is the name that the kernel has for a service's program, of which it
+// keeps 15 characters: a collector does not tell journald's unit.
+func commOf(unit string) string {
+	comm := strings.TrimSuffix(unit, ".service")
+	return comm[:min(15, len(comm))]
 }
 
 func crashName(e guest.Entry) string {

@@ -103,8 +103,7 @@ func TestReboot(t *testing.T) {
 	suitetest.Run(t, "base/reboot", []suitetest.Case{
 		{Name: "back", Guest: with(back)},
 		{Name: "/var lost", Want: reports.Failed, Says: []string{noteFolder}, Guest: with("id=aaaa\netc=1\n")},
-		{Name: "/etc lost", Want: reports.Failed, Says: []string{etcNote}, Guest: prepareRoot("", with("id=aaaa\nvar=1\n"))},
-		{Name: "/etc lost on purpose", Want: reports.Skipped, Says: []string{"etc.transient"}, Guest: prepareRoot("conf [etc]\nconf transient = true\n", with("id=aaaa\nvar=1\n"))},
+		{Name: "/etc lost", Want: reports.Failed, Says: []string{etcNote}, Guest: with("id=aaaa\nvar=1\n")},
 		{Name: "another machine", Want: reports.Failed, Says: []string{"from aaaa to bbbb"}, Guest: with("id=bbbb\nvar=1\netc=1\n")},
 		{Name: "degraded", Want: reports.Failed, Says: []string{"x.service"}, Guest: func(g *guesttest.Fake, e *check.Env) {
 			with(back)(g, e)
@@ -152,8 +151,7 @@ func TestServicePersistence(t *testing.T) {
 	const on, off = "enabled active yes", "disabled inactive no"
 	suitetest.Run(t, "base/service-persistence", []suitetest.Case{
 		{Name: "as told", Guest: with(on, off)},
-		{Name: "lost", Want: reports.Failed, Says: []string{"enabled before"}, Guest: prepareRoot("", with("disabled inactive no", off))},
-		{Name: "lost on purpose", Want: reports.Skipped, Says: []string{"etc.transient"}, Guest: prepareRoot("conf [etc]\nconf transient=true\n", with("not-found inactive no", off))},
+		{Name: "lost", Want: reports.Failed, Says: []string{"enabled before"}, Guest: with("disabled inactive no", off)},
 		{Name: "came back", Want: reports.Failed, Says: []string{"disabled before"}, Guest: with(on, "disabled active yes")},
 	})
 }

@@ -18,9 +18,11 @@ var _ = check.Register(suite, check.Check{
 	Name: "listeners", Title: "nothing but SSH and the network's own services listens to the outside", Run: listeners,
 })
 
-// listenScript prints the open ports, and whether the distribution's own presets
-// have the port mapper of NFS on, as those of EL 7 to 9 do.
+// listenScript prints the open ports, whether the distribution's own presets have
+// the port mapper of NFS on, as those of EL 7 to 9 do, and whether chrony is of
+// the first version, which asks from the port that servers have.
 const listenScript = `command -v ss >/dev/null 2>&1 || exit 127
+chronyd -v 2>/dev/null | grep -q ' version 1\.' && echo 'chrony 1'
 grep -hsq '^enable[[:space:]]*rpcbind\.' /usr/lib/systemd/system-preset/*.preset && echo 'preset rpcbind'
 ss -plutn`
 
@@ -41,7 +43,14 @@ type expectedListener struct {
 var portMapper = []expectedListener{
 	{"tcp", "111", []string{"rpcbind", "systemd"}},
 	{"udp", "111", []string{"rpcbind", "systemd"}},
+	{"udp", anyPort, []string{"rpcbind"}}, // of EL 7, for calls on others' behalf
 }
+
+// oldChrony is what a host may offer whose chrony is of before 2.0.
+var oldChrony = []expectedListener{{"udp", "123", []string{"chronyd"}}}
+
+// anyPort is whichever port a program takes, those of the system included.
+const anyPort = "any"
 
 var expectedListeners = []expectedListener{
 	{"tcp", "22", []string{"sshd", "systemd", "dropbear"}},
@@ -51,7 +60,7 @@ var expectedListeners = []expectedListener{
 	{"tcp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5355", []string{"systemd-resolve"}},
 	{"udp", "5353", []string{"systemd-resolve", "avahi-daemon"}},
-	{"udp", "123", []string{"ntpd"}}, // asks from the port that servers have; chronyd does not
+	{"udp", "123", []string{"ntpd"}}, // asks from the port that servers have; chronyd since 2.0 does not
 	// These ask from a port of their own, which stays open for the answers. The
 	// kernel keeps 15 characters of a program's name.
 	{"udp", "", []string{"avahi-daemon", "dhclient", "systemd-timesyn", "systemd-resolve", "systemd-network", "NetworkManager", "chronyd", "ntpd"}},
@@ -99,8 +108,10 @@ func strangeListeners(ctx context.Context, t *check.T) (bad []listener, out stri
 		return nil, "", err
 	}
 	expected := expectedListeners
-	if slices.Contains(probe.Lines(out), "preset rpcbind") {
-		expected = append(slices.Clone(expected), portMapper...)
+	for word, more := range map[string][]expectedListener{"preset rpcbind": portMapper, "chrony 1": oldChrony} {
+		if slices.Contains(probe.Lines(out), word) {
+			expected = append(slices.Clone(expected), more...)
+		}
 	}
 	for _, l := range parseListeners(out) {
 		if !l.local() && !l.among(expected) {
@@ -149,10 +160,10 @@ func (l listener) local() bool {
 func (l listener) among(expected []expectedListener) bool {
 	port, err := strconv.Atoi(l.port)
 	for _, e := range expected {
-		if e.proto != l.proto || e.port != "" && e.port != l.port || e.port == "" && (err != nil || port < 1024) {
+		if e.proto != l.proto || e.port != "" && e.port != anyPort && e.port != l.port || e.port == "" && (err != nil || port < 1024) {
 			continue
 		}
-		if e.port != "" && (len(e.programs) == 0 || l.process == "") {
+		if e.port != "" && e.port != anyPort && (len(e.programs) == 0 || l.process == "") {
 			return true
 		}
 		for _, p := range e.programs {

@@ -125,6 +125,14 @@ func TestCoreDumps(t *testing.T) {
 			Guest: with("", guest.Entry{Ident: "systemd", Message: "foo.service: main process exited, code=killed, status=6/ABRT"})},
 		{Name: "stood still on KVM", Want: reports.Errored, Fault: reports.FaultInfra, Says: []string{"stood still", "systemd-journald.service"}, Guest: stalled("kvm", "file: /var/lib/systemd/coredump/core.systemd-journal.x\n")},
 		{Name: "stood still in emulation", Guest: stalled("tcg", "")},
+		{Name: "stood still, of systemd 219", Guest: func(g *guesttest.Fake, e *check.Env) {
+			e.Accelerator = "tcg"
+			with("", guest.Entry{Ident: "systemd", Message: "systemd-journald.service watchdog timeout (limit 1min)!"},
+				guest.Entry{Ident: "systemd", Message: "systemd-journald.service: main process exited, code=killed, status=6/ABRT"})(g, e)
+		}},
+		{Name: "stood still, with a collector", Guest: stalled("tcg", "collected: Mon 2026-01-05 77 0 0 SIGABRT present /usr/lib/systemd/systemd-journald\n",
+			guest.Entry{Ident: "systemd-coredump", Message: "Process 77 (systemd-journal) of user 0 dumped core."})},
+		{Name: "stood still, and another left a dump", Want: reports.Failed, Says: []string{"/var/crash/x.crash"}, Guest: stalled("tcg", "file: /var/crash/x.crash\n")},
 		{Name: "stood still, and something else", Want: reports.Failed, Says: []string{"bar crashed"},
 			Guest: stalled("tcg", "", guest.Entry{Ident: "kernel", Message: "bar[12]: segfault at 10 ip 00007f sp 00007ffd error 4 in bar"})},
 		{Name: "an image's own watchdog", Want: reports.Failed, Says: []string{"foo.service crashed"}, Guest: with("",

@@ -6,7 +6,6 @@ import (
 
 	"assay/harness/guest"
 	"assay/suites/check"
-	"assay/suites/deployments"
 	"assay/suites/probe"
 )
 
@@ -38,15 +37,11 @@ func reboot(ctx context.Context, t *check.T) error {
 		return err
 	}
 	p := probe.Pairs(out)
-	if p["etc"] == "" {
-		if err := deployments.EtcKept(ctx, t); err != nil {
-			return err
-		}
-		return check.Failf("the file %s is gone after a reboot", etcNote)
-	}
 	switch {
 	case p["var"] == "":
 		return check.Failf("a file written to %s is gone after a reboot", noteFolder)
+	case p["etc"] == "":
+		return check.Failf("the file %s is gone after a reboot", etcNote)
 	case p["id"] != before.machineID:
 		return check.Failf("the machine-id changed with a reboot, from %s to %s", before.machineID, p["id"])
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"assay/suites/check"
-	"assay/suites/deployments"
 	"assay/suites/probe"
 )
 
@@ -27,11 +26,6 @@ func servicePersistence(ctx context.Context, t *check.T) error {
 		return err
 	}
 	p := probe.Pairs(out)
-	if p[keptUnit] != "enabled active yes" {
-		if err := deployments.EtcKept(ctx, t); err != nil {
-			return err
-		}
-	}
 	switch {
 	case p[keptUnit] != "enabled active yes":
 		return check.FailWith(out+probe.JournalTail(ctx, t, keptUnit, 20),

@@ -190,6 +190,11 @@ type Trees struct {
 	Newer  Tree `json:"newer"`
 	// Older are earlier versions in the history of Ref, the nearest first.
 	Older []Tree `json:"older"`
+	// Kernel is a derived update by which the files that boot count as others, and
+	// KernelImage the same as an image: they are copied to /boot anew. Kernel's Ref
+	// is a branch of its own. Empty where none can be made.
+	Kernel      Tree   `json:"kernel,omitzero"`
+	KernelImage string `json:"kernel_image,omitempty"`
 	// Derived is true when Newer and Older were made from the image's own
 	// commit for want of an update tree: then they differ from it by the files
 	// of DerivedFiles alone.
@@ -219,6 +224,11 @@ const (
 	DerivedFile = "/usr/share/assay-update/version"
 	DerivedEtc  = "/etc/assay-update/version"
 )
+
+// DerivedKernel is a file that Kernel's tree has beside its kernel, in the folder of
+// device trees: ostree since 2018.9 copies and counts that folder with the kernel, and no
+// boot loader of the PC looks at it.
+const DerivedKernel = "dtb/assay-update"
 
 // LayeredPurposes are what the packages are for (Packages.Names) that a guest in
 // State Layered has.

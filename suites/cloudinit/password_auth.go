@@ -2,6 +2,7 @@ package cloudinit
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"assay/suites/check"
@@ -14,12 +15,21 @@ var _ = check.Register(suite, check.Check{
 
 const passwordAuthScript = need + `
 for s in sshd /usr/sbin/sshd; do command -v "$s" >/dev/null 2>&1 && break; s=; done
-[ -n "$s" ] && { s=$(command -v "$s"); "$s" -T -C "user=$1,host=client.example,addr=192.0.2.1" 2>/dev/null | grep -i -E '^(passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication|usepam) '; }
+[ -n "$s" ] && { s=$(command -v "$s"); "$s" -T -C "user=$1,host=client.example,addr=192.0.2.1" 2>/dev/null | grep -i -E '^(passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication|usepam|authenticationmethods) '; }
 while IFS=: read -r name secret _; do
 	[ "$name" = "$1" ] || continue
 	case $secret in '') echo 'secret empty' ;; '!'*|'*'*) echo 'secret locked' ;; *) echo 'secret set' ;; esac
 done < /etc/shadow
 exit 0`
+
+// byPasswordAlone reports whether sshd lets in whom PAM knows by that alone. Each
+// word of its AuthenticationMethods lists all that are wanted together.
+func byPasswordAlone(methods string) bool {
+	words := strings.Fields(methods)
+	return len(words) == 0 || slices.ContainsFunc(words, func(w string) bool {
+		return w == "any" || strings.HasPrefix(w, "keyboard-interactive") && !strings.Contains(w, ",")
+	})
+}
 
 func passwordAuth(ctx context.Context, t *check.T) error {
 	if t.Env.User == "" {
@@ -37,7 +47,7 @@ func passwordAuth(ctx context.Context, t *check.T) error {
 	switch {
 	case got["passwordauthentication"] == "yes":
 		return check.Failf("SSH takes passwords although the seed says ssh_pwauth: false (does sshd read what cloud-init writes in sshd_config.d?)")
-	case got["usepam"] == "yes" && (got["kbdinteractiveauthentication"] == "yes" || got["challengeresponseauthentication"] == "yes"):
+	case got["usepam"] == "yes" && byPasswordAlone(got["authenticationmethods"]) && (got["kbdinteractiveauthentication"] == "yes" || got["challengeresponseauthentication"] == "yes"):
 		return check.Failf("SSH takes passwords by keyboard-interactive, through PAM, although the seed says ssh_pwauth: false (set KbdInteractiveAuthentication no in sshd_config)")
 	case got["secret"] == "empty":
 		return check.Failf("the seed's user %s has an empty password, not a locked one", t.Env.User)

@@ -116,6 +116,9 @@ func TestPasswordAuth(t *testing.T) {
 		{Name: "on", Want: reports.Failed, Says: []string{"SSH takes passwords"}, Guest: says(passwordAuthScript, "passwordauthentication yes\nsecret locked\n")},
 		{Name: "on by PAM", Want: reports.Failed, Says: []string{"keyboard-interactive"}, Guest: says(passwordAuthScript, "passwordauthentication no\nusepam yes\nkbdinteractiveauthentication yes\nsecret locked\n")},
 		{Name: "off by PAM", Guest: says(passwordAuthScript, "passwordauthentication no\nusepam yes\nkbdinteractiveauthentication no\nchallengeresponseauthentication no\nsecret locked\n")},
+		{Name: "PAM beside a key", Guest: says(passwordAuthScript, "passwordauthentication no\nusepam yes\nkbdinteractiveauthentication yes\nauthenticationmethods publickey,keyboard-interactive\nsecret locked\n")},
+		{Name: "PAM or a key", Want: reports.Failed, Says: []string{"keyboard-interactive"},
+			Guest: says(passwordAuthScript, "passwordauthentication no\nusepam yes\nkbdinteractiveauthentication yes\nauthenticationmethods publickey keyboard-interactive:pam\nsecret locked\n")},
 		{Name: "nobody asks PAM", Guest: says(passwordAuthScript, "passwordauthentication no\nusepam no\nkbdinteractiveauthentication yes\nsecret locked\n")},
 		{Name: "empty", Want: reports.Failed, Says: []string{"empty password"}, Guest: says(passwordAuthScript, "secret empty\n")},
 		{Name: "set", Want: reports.Failed, Says: []string{"user assay has a password"}, Guest: says(passwordAuthScript, "secret set\n")},
@@ -147,9 +150,7 @@ func TestSecondBoot(t *testing.T) {
 	suitetest.Run(t, "cloud-init/second-boot", []suitetest.Case{
 		{Name: "same", Guest: boots(first)},
 		{Name: "name lost", Want: reports.Failed, Says: []string{"the hostname", `"localhost"`},
-			Guest: prepareRoot("", boots("the hostname=localhost\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:00:01.5\n"))},
-		{Name: "name lost with /etc", Want: reports.Skipped, Says: []string{"etc.transient"},
-			Guest: prepareRoot("conf [etc]\nconf transient=true\n", boots("the hostname=localhost\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:00:01.5\n"))},
+			Guest: boots("the hostname=localhost\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:00:01.5\n")},
 		{Name: "ran again", Want: reports.Failed, Says: []string{"config_ssh", "ran again"},
 			Guest: boots("the hostname=assay-guest\nthe machine-id=aa\nonce config_ssh=2026-01-01 00:02:01.5\n")},
 		lacks(onceScript),
@@ -173,12 +174,4 @@ func TestNewInstance(t *testing.T) {
 		{Name: "no name", Want: reports.Failed, Says: []string{`"localhost"`}, Guest: boots("instance=iid-assay-1-again\nhostname=localhost\nproof=2\n")},
 		lacks(newInstanceScript),
 	})
-}
-
-// prepareRoot adds ostree's configuration of the root to a guest.
-func prepareRoot(conf string, then func(*guesttest.Fake, *check.Env)) func(*guesttest.Fake, *check.Env) {
-	return func(g *guesttest.Fake, e *check.Env) {
-		then(g, e)
-		g.On("sh", "-c", guesttest.Containing("prepare-root.conf")).Prints(conf)
-	}
 }

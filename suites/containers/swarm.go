@@ -3,6 +3,7 @@ package containers
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func swarm(ctx context.Context, e engine.Engine) error {
 	return err
 }
 
+// beforeDetach are versions of docker before 17.05.
+var beforeDetach = regexp.MustCompile(`^(?:1\.|17\.0[34]\.)`)
+
 // swarmService has the swarm run a container.
 func swarmService(ctx context.Context, e engine.Engine, version string) error {
 	ref, err := e.Image(ctx, busybox)
@@ -51,7 +55,7 @@ func swarmService(ctx context.Context, e engine.Engine, version string) error {
 		return err
 	}
 	create := []string{"service", "create"}
-	if !strings.HasPrefix(version, "1.") { // which never waits, and does not know the option
+	if !beforeDetach.MatchString(version) { // which never wait, and do not know the option
 		create = append(create, "--detach")
 	}
 	if _, err := e.Must(ctx, "create a service in the swarm", append(create, "--name", "assay-service", ref, "sleep", "3600")...); err != nil {

@@ -28,6 +28,37 @@ func (h Host) Newer() check.Tree {
 	return h.t.Env.Trees.Newer
 }
 
+// Kernel is the update with another kernel as the tool can have it: one that is
+// derived, or one that was given and may have the same. A skip where there is none.
+func (h Host) Kernel() (check.Tree, error) {
+	trees, err := Trees(h.t)
+	switch {
+	case err != nil:
+		return check.Tree{}, err
+	case !h.Derived():
+		return h.Newer(), nil
+	case h.Tool() == host.Bootc && trees.KernelImage != "":
+		return trees.OfImage(trees.KernelImage), nil
+	case h.Tool() != host.Bootc && trees.Kernel.Commit != "":
+		return trees.Kernel, nil
+	}
+	return check.Tree{}, check.Skipf("no update with another kernel can be derived from the image's own tree")
+}
+
+// UpdateKernel makes the tree of Kernel the next one to boot.
+func (h Host) UpdateKernel(ctx context.Context, tree check.Tree) error {
+	switch {
+	case !h.Derived():
+		return h.Update(ctx)
+	case h.Tool() == host.Bootc:
+		return h.SetTo(ctx, tree)
+	}
+	if err := host.Follow(ctx, h.t, h.t.Env.Trees.URL, tree.Ref, false); err != nil {
+		return err
+	}
+	return h.Advance(ctx)
+}
+
 // Older is the n-th older tree that the tool can have, counted from 0, or a skip.
 func (h Host) Older(n int) (check.Tree, error) {
 	trees, err := Trees(h.t)

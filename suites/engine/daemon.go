@@ -67,7 +67,9 @@ const byFlag = "specified both as a flag and in the configuration file"
 // same by a flag, nothing is wrong with it: the configuration is put back and
 // the check cannot be made.
 func (e Engine) unlessByFlag(ctx context.Context, key string, undo func(context.Context) error, failure error) error {
-	if failure == nil || !strings.Contains(check.Classify(failure).Details, byFlag) {
+	if failure == nil || !slices.ContainsFunc(probe.Lines(check.Classify(failure).Details), func(l string) bool {
+		return strings.Contains(l, byFlag) && strings.Contains(l, key)
+	}) {
 		return failure
 	}
 	if err := undo(ctx); err != nil {
@@ -138,8 +140,17 @@ func (e Engine) trust(ctx context.Context) error {
 		return err
 	}
 	knows := func(ctx context.Context) (bool, error) {
-		out, err := e.Must(ctx, "describe docker's registries", "info", "--format", "{{json .RegistryConfig}}")
-		return strings.Contains(out, `"`+addr+`"`), err
+		args := []string{"info", "--format", "{{json .RegistryConfig}}"}
+		r, err := e.Run(ctx, args...)
+		switch {
+		case err != nil:
+			return false, err
+		case noFormat.MatchString(r.Stderr):
+			return false, errNoFormat
+		case !r.OK():
+			return false, e.Failed(ctx, "describe docker's registries", args, r)
+		}
+		return strings.Contains(r.Stdout, `"`+addr+`"`), nil
 	}
 	err = e.WaitFor(ctx, reloadLimit, knows)
 	if !errors.Is(err, ErrNotInTime) {

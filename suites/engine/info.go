@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"assay/suites/check"
@@ -41,8 +42,8 @@ func (e Engine) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	if strings.Contains(r.Stderr, "unknown flag: --format") || strings.Contains(r.Stderr, "flag provided but not defined: --format") {
-		return Info{}, check.Skipf("it does not describe itself for programs (docker before 1.13)")
+	if noFormat.MatchString(r.Stderr) {
+		return Info{}, errNoFormat
 	}
 	if !r.OK() {
 		return Info{}, check.FailWith(r.Stdout+r.Stderr, "%s info fails: %s", e.Name, said(r))
@@ -56,6 +57,11 @@ func (e Engine) Info(ctx context.Context) (Info, error) {
 	}
 	return parsePodmanInfo(r.Stdout)
 }
+
+// noFormat is how docker before 1.13 answers when asked for an account that programs can read.
+var noFormat = regexp.MustCompile(`(?:unknown flag|flag provided but not defined): --format`)
+
+var errNoFormat = check.Skipf("it does not describe itself for programs (docker before 1.13)")
 
 // Facts is Info as it was first asked in this boot, for checks to which the
 // answer and not the asking matters.

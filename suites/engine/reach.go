@@ -88,6 +88,9 @@ func (e Engine) Failed(ctx context.Context, purpose string, args []string, r gue
 	if !e.noAnswer(args, r) {
 		return failure
 	}
+	if p := e.t.Env.Private; p != nil && p.Addr != "" && strings.Contains(strings.Join(args, " ")+r.Stderr, p.Addr) {
+		return check.Infraf("cannot %s: the harness's private registry may not have answered: %s", purpose, r.Said())
+	}
 	known, err := RegistryAnswers(ctx, e.t)
 	switch {
 	case err != nil:

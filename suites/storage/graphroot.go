@@ -49,10 +49,21 @@ func graphroot(ctx context.Context, e engine.Engine) error {
 		return err
 	}
 	if info.Status["driver-type"] == "io.containerd.snapshotter.v1" { // docker's way since 29
-		return fitForContainers(ctx, e.Guest(), "/var/lib/containerd")
+		root, err := probe.Output(ctx, e.Guest(), "sh", containerdScript)
+		if err != nil || root == "" {
+			return err
+		}
+		return fitForContainers(ctx, e.Guest(), probe.OneLine(root))
 	}
 	return nil
 }
+
+// containerdScript prints where the system's containerd stores images. Without
+// that, docker starts one of its own, below its own folder.
+const containerdScript = `
+systemctl is-active -q containerd.service || exit 0
+root=$(sed -n "s/^root *= *[\"']\([^\"']*\)[\"'].*/\1/p" /etc/containerd/config.toml 2>/dev/null | head -n 1)
+echo "${root:-/var/lib/containerd}"`
 
 // fitForContainers judges the file system that folder root is on, or will be.
 func fitForContainers(ctx context.Context, t *check.T, root string) error {

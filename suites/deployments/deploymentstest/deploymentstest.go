@@ -46,8 +46,9 @@ type Host struct {
 	Trees *check.Trees
 	// Deployments are in boot order.
 	Deployments []host.Deployment
-	// URL and Verify are what the host was told to follow.
+	// URL, Ref and Verify are what the host was told to follow.
 	URL    string
+	Ref    string
 	Verify bool
 	// Marks are what is left of livedin's.
 	Marks []livedin.Mark
@@ -62,17 +63,19 @@ type Host struct {
 	mu    sync.Mutex                                  // an operation may run while the power is cut
 }
 
-// Trees are what tests serve: B is booted, C newer and A older.
+// Trees are what tests serve: B is booted, C newer and A older; E has another kernel.
 func Trees() *check.Trees {
 	tree := func(digit rune, version string) check.Tree {
 		return check.Tree{Ref: "os/stable", Commit: hosttest.Sum(digit), Version: version}
 	}
 	return &check.Trees{URL: "http://192.168.127.1:8000/repo", Slow: "http://192.168.127.1:8000/slow/", Cut: "http://192.168.127.1:8000/cut/",
 		Ref: "os/stable", Booted: tree('b', "1"), Newer: tree('c', "1.2"), Older: []check.Tree{tree('a', "1.1")}, Derived: true,
+		Kernel: check.Tree{Ref: "assay/kernel", Commit: hosttest.Sum('e'), Version: "1.3"}, KernelImage: "192.168.127.1:5001/os:1.3",
 		ImageName: "192.168.127.1:5001/os", FollowImage: "192.168.127.1:5001/newest", NewerImage: "192.168.127.1:5001/os:1.2",
 		OlderImages: []string{"192.168.127.1:5001/os:1.1"},
 		Images: []check.Tree{{Image: "192.168.127.1:5001/os:1.2", Version: "1.2", Digest: "sha256:" + hosttest.Sum('c')},
-			{Image: "192.168.127.1:5001/os:1.1", Version: "1.1", Digest: "sha256:" + hosttest.Sum('a')}}}
+			{Image: "192.168.127.1:5001/os:1.1", Version: "1.1", Digest: "sha256:" + hosttest.Sum('a')},
+			{Image: "192.168.127.1:5001/os:1.3", Version: "1.3", Digest: "sha256:" + hosttest.Sum('e')}}}
 }
 
 // New plays a host that was just installed, with these tools.
@@ -119,7 +122,7 @@ func (h *Host) plan(tools []host.Tool) {
 	h.On("sh", "-c", guesttest.Containing("ostree admin set-origin"), guesttest.Rest).Does(func(c guesttest.Call) (guest.Result, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.URL, h.Verify = c.Args[5], c.Args[7] == "true"
+		h.URL, h.Ref, h.Verify = c.Args[5], c.Args[6], c.Args[7] == "true"
 		if b := h.Booted(); b.Image == nil {
 			b.Origin = c.Args[4] + ":" + c.Args[6]
 		}
@@ -253,6 +256,9 @@ func (h *Host) upgrade(args []string, stages bool) guest.Result {
 		case h.Verify:
 			return "error: GPG verification enabled, but no signatures found"
 		}
+		if h.Ref == h.Trees.Kernel.Ref {
+			return h.stage(h.Trees.Kernel, stages)
+		}
 		return h.stage(h.Trees.Newer, stages)
 	})
 }
@@ -266,7 +272,7 @@ func (h *Host) deploy(args []string, stages bool) guest.Result {
 		}
 	}
 	return h.work(Deploy, revision, func() string {
-		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer}, h.Trees.Older...) {
+		for _, t := range append([]check.Tree{h.Trees.Booted, h.Trees.Newer, h.Trees.Kernel}, h.Trees.Older...) {
 			if t.Commit == revision || t.Version == revision || h.Trees.OfImage(revision).Digest == "sha256:"+t.Commit || transport == "oci" && t == h.Trees.Newer {
 				out := h.stage(t, stages)
 				if i := h.Deployments[0].Image; i != nil {
