@@ -98,7 +98,7 @@ func (e Engine) Failed(ctx context.Context, purpose string, args []string, r gue
 	case !known:
 		return check.Infraf("cannot %s: the harness's registry may not have answered: %s", purpose, r.Said())
 	case e.t.Scale() > 1 && outOfTime.MatchString(r.Stderr):
-		return check.Infraf("cannot %s: the harness's registry answers, but not soon enough for this guest, which is emulated: %s", purpose, r.Said())
+		return check.Infraf("cannot %s: the harness's registry answers, but not soon enough for a guest as slow as this one: %s", purpose, r.Said())
 	}
 	return failure
 }
